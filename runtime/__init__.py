@@ -1,0 +1,1 @@
+"""What runs: replicas, the gateway, the local host. Never imports pulumi."""

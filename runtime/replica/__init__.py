@@ -1,0 +1,1 @@
+"""One replica of one version: protocols x engines behind an aiohttp app."""

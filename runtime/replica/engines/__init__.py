@@ -1,0 +1,1 @@
+"""Engines: what generates tokens. `base` is the interface, one module per engine."""
