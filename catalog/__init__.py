@@ -1,0 +1,1 @@
+"""Facts about models, instance types and prices; no decisions."""

@@ -1,0 +1,1 @@
+"""Pulumi components that realise a plan."""
