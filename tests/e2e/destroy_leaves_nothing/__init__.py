@@ -1,0 +1,1 @@
+"""Promise: pulumi destroy leaves no process, no socket, no port."""

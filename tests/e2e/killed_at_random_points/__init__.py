@@ -1,0 +1,1 @@
+"""Promise: kill anything at any moment; the next pulumi up, a reverted file or destroy puts it right."""

@@ -1,0 +1,1 @@
+"""Promise: a killed replica, gateway or host comes back by itself or with the next plain up."""

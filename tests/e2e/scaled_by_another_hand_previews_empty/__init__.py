@@ -1,0 +1,1 @@
+"""Promise: the live count has another owner; it never appears in a diff."""

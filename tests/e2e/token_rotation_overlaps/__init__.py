@@ -1,0 +1,1 @@
+"""Promise: a rotated token and the one before it both work for the overlap."""
