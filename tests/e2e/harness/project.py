@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -187,8 +187,13 @@ class Project:
         """`inferform repair`: what Pulumi wants after a killed CLI."""
         done = subprocess.run(
             [sys.executable, "-m", "infra.cli", "repair", "--stack", STACK],
-            cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
         if done.returncode:
             raise CommandFailed(f"inferform repair exited with {done.returncode}:\n{done.stdout}{done.stderr}")
         return done.stdout

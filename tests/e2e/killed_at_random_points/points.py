@@ -28,7 +28,7 @@ class Recovery(StrEnum):
 
 @dataclass(frozen=True)
 class Point:
-    """One fault: during an update (or a create, when nothing is deployed), `after` its start in shares of its length."""
+    """One fault in an update (or a create, when nothing is deployed), `after` its start in shares of its length."""
 
     victim: Victim
     recovery: Recovery

@@ -1,4 +1,4 @@
-"""A changed engine argument is a new version beside the old one; traffic moves when it has answered, and nobody notices."""
+"""A changed engine argument is a new version beside the old one; traffic moves once it has answered."""
 
 from __future__ import annotations
 

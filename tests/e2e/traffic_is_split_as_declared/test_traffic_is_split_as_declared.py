@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.e2e.harness import Project, SteadyLoad, ask, scripted
+from tests.e2e.harness import Project, SteadyLoad, ask
 
 REQUESTS = 2000
 
