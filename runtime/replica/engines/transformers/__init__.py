@@ -1,0 +1,10 @@
+"""The default engine: any Hugging Face causal model folder, with continuous batching of our own.
+
+The life of a request: engine.py encodes it and submits it to worker.py's thread; the worker plans the next model step
+(which prompts' chunks, which running rows), a runner (runners/) computes logits, sampling.py draws one token per row,
+and the whole step's tokens go back to the event loop in one call, where text.py turns them into text.
+"""
+
+from runtime.replica.engines.transformers.engine import TransformersEngine
+
+__all__ = ["TransformersEngine"]

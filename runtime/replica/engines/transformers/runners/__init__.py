@@ -1,0 +1,1 @@
+"""How the next logits are computed: base.py is the interface, one file per way."""

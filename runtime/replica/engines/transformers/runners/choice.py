@@ -1,0 +1,66 @@
+"""Which runner serves a model: decided by a probe, not by a list of names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from transformers import DynamicCache, PreTrainedModel
+from transformers.cache_utils import DynamicLayer
+
+from runtime.replica.engines.transformers.runners.base import Chunk, Runner
+from runtime.replica.engines.transformers.runners.batched import BatchedRunner
+from runtime.replica.engines.transformers.runners.sequential import SequentialRunner
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The runner, and why a faster one was not taken ("" = it was)."""
+
+    runner: Runner
+    fallback: str = ""
+
+
+def choose_runner(model: PreTrainedModel, *, slots: int, context: int, fused: bool) -> Choice:
+    """The fastest runner that gives the model's own logits.
+
+    A probe feeds two prompts of different lengths, batched and one by one, and compares. It is the warm-up, too.
+    """
+    if layers := sorted({type(layer).__name__ for layer in _layers(model) if type(layer) is not DynamicLayer}):
+        return Choice(SequentialRunner(model), f"the model's cache is not plain K/V ({', '.join(layers)})")
+    batched = BatchedRunner(model, slots, context)
+    reason = disagreement(model, batched)
+    if reason:
+        return Choice(SequentialRunner(model), reason)
+    return Choice(batched)
+
+
+def disagreement(model: PreTrainedModel, runner: Runner) -> str:
+    """Why a runner may not serve this model; "" when its logits are the model's own."""
+    vocabulary = int(model.config.get_text_config(decoder=True).vocab_size)
+    prompts = [[(7 * at + 3) % vocabulary for at in range(size)] for size in (3, 6)]
+    inputs = [11 % vocabulary, 5 % vocabulary]
+    try:
+        probed = _probe(runner, prompts, inputs)
+    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError, NotImplementedError) as error:
+        return f"the model does not take rows of different lengths ({type(error).__name__})"
+    expected = _probe(SequentialRunner(model), prompts, inputs)
+    # bfloat16 rounds differently in differently shaped products; a wrong position or mask is off by far more.
+    scale = float(expected.float().std())
+    error = float((probed.float() - expected.float()).abs().max())
+    tolerance = {torch.float32: 1e-3, torch.float16: 0.05}.get(model.dtype, 0.3)
+    if not error <= tolerance * max(scale, 1e-6):
+        return f"rows of different lengths change the model's logits (by {error / max(scale, 1e-6):.2f} deviations)"
+    return ""
+
+
+def _probe(runner: Runner, prompts: list[list[int]], inputs: list[int]) -> torch.Tensor:
+    runner.step([], [Chunk(runner.open(), prompt, last=True) for prompt in prompts])
+    runner.step(inputs, [])
+    logits = runner.step(inputs[::-1], [])
+    runner.reset()
+    return logits
+
+
+def _layers(model: PreTrainedModel) -> list[object]:
+    return list(DynamicCache(config=model.config).layers)
