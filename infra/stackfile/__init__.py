@@ -1,0 +1,69 @@
+"""What a user may write: the stack file's models, its errors, its JSON Schema.
+
+stack = load(config, folder=Path("."))      # a normalised Stack, or StackFileErrors with all problems at once
+stack = load_file(Path("Pulumi.local.yaml"))
+"""
+
+from infra.stackfile.errors import StackFileError, StackFileErrors
+from infra.stackfile.file import load_file, read_config
+from infra.stackfile.load import Stack, load
+from infra.stackfile.models import (
+    EksTarget,
+    Knowledge,
+    KubernetesTarget,
+    Limits,
+    LocalTarget,
+    Probe,
+    Probes,
+    Quota,
+    Replicas,
+    ResourceGroup,
+    Resources,
+    Rollout,
+    ScaleTarget,
+    Service,
+    Spot,
+    StorageMount,
+    Target,
+    Timeouts,
+    Trust,
+    Version,
+    Wire,
+)
+from infra.stackfile.schema import json_schema
+from infra.stackfile.sources import BadSource, Source, model_source, mount_source
+
+__all__ = [
+    "BadSource",
+    "EksTarget",
+    "Knowledge",
+    "KubernetesTarget",
+    "Limits",
+    "LocalTarget",
+    "Probe",
+    "Probes",
+    "Quota",
+    "Replicas",
+    "ResourceGroup",
+    "Resources",
+    "Rollout",
+    "ScaleTarget",
+    "Service",
+    "Source",
+    "Spot",
+    "Stack",
+    "StackFileError",
+    "StackFileErrors",
+    "StorageMount",
+    "Target",
+    "Timeouts",
+    "Trust",
+    "Version",
+    "Wire",
+    "json_schema",
+    "load",
+    "load_file",
+    "model_source",
+    "mount_source",
+    "read_config",
+]

@@ -1,0 +1,334 @@
+"""From a stack's config to a normalised `Stack`, or to all of its errors at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from infra.stackfile.checks import check_quota, check_service, name_error
+from infra.stackfile.errors import (
+    ABSENT,
+    Location,
+    StackFileError,
+    StackFileErrors,
+    dotted,
+    nearest,
+    translate,
+    value_at,
+)
+from infra.stackfile.models import MAIN, TARGETS, FileModel, LocalTarget, Quota, ResourceGroup, Service, Target, Version
+from infra.stackfile.not_yet import not_available
+
+NAMESPACE = "inferform"
+SECTIONS = ("target", "offline", "mirrors", "resourceGroups", "quotas", "services")
+PROVIDER_KEYS = ("version", "pluginDownloadURL")
+"""Keys of the `inferform` namespace that belong to the plugin itself."""
+VERSION_KEYS = tuple(field.alias or name for name, field in Version.model_fields.items())
+
+Model = TypeVar("Model", bound=FileModel)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """A stack file, normalised: every service has its versions as a mapping and a percent for each of them."""
+
+    target: Target
+    offline: bool
+    mirrors: tuple[str, ...]
+    resource_groups: Mapping[str, ResourceGroup]
+    quotas: Mapping[str, Quota]
+    services: Mapping[str, Service]
+    declared: Mapping[str, Mapping[str, Any]]
+    """What the user wrote under each service, as plain data: components show it in the diff."""
+    folder: Path
+    """Paths in the file are relative to it."""
+
+    def path(self, text: str) -> Path:
+        """A path of the file, absolute."""
+        return (self.folder / Path(text).expanduser()).absolute()
+
+
+class _Problems:
+    """Errors as they are found. What is known to be broken is not complained about again, above it or below it."""
+
+    def __init__(self) -> None:
+        self.errors: list[StackFileError] = []
+        self._broken: list[str] = []
+
+    def report(self, *errors: StackFileError) -> None:
+        """Add errors that take nothing away from the file: bad names, unknown keys, keys not built yet."""
+        self.errors.extend(error for error in errors if error not in self.errors)
+
+    def broken(self, *errors: StackFileError) -> None:
+        """Add errors and remember that their paths hold nothing sound."""
+        for error in errors:
+            if not self.explains(error):
+                self.errors.append(error)
+        self._broken.extend(error.path for error in errors)
+
+    def checked(self, errors: Iterable[StackFileError]) -> None:
+        """Add what a check across fields found, but for what stands in, above or below a broken place."""
+        self.report(*(error for error in errors if not self.explains(error)))
+
+    def explains(self, error: StackFileError) -> bool:
+        """Is this error about a place that is known to be broken?"""
+        return any(
+            long == short or long.startswith((f"{short}.", f"{short}["))
+            for path in self._broken
+            for long, short in ((error.path, path), (path, error.path))
+        )
+
+
+def load(config: Mapping[str, object], *, folder: Path) -> Stack:
+    """Read a stack's config: keys as `services` or `inferform:services`, values as data or as JSON text.
+
+    Keys of other namespaces (`pulumi:tags`, `aws:region`) are not ours and are passed over. Raises StackFileErrors with
+    every problem of the file.
+    """
+    errors = _Problems()
+    raw = _sections(config, errors)
+    declared = _mapping(raw.get("services"), ("services",), errors)
+    services = {name: _versioned(_plain(value), ("services", name), errors) for name, value in declared.items()}
+    raw = {**raw, "services": services}
+
+    target = _target(raw.get("target"), errors)
+    offline = _scalar("offline", raw.get("offline", False), bool, errors)
+    mirrors = _scalar("mirrors", raw.get("mirrors", []), tuple[str, ...], errors)
+
+    groups: dict[str, ResourceGroup] = {}
+    raw_groups = _mapping(raw.get("resourceGroups"), ("resourceGroups",), errors)
+    for name, value in raw_groups.items():
+        _named("resource group", name, ("resourceGroups", name), errors)
+        if (group := _parse(ResourceGroup, value, ("resourceGroups", name), errors)[0]) is not None:
+            groups[name] = group
+
+    quotas: dict[str, Quota] = {}
+    raw_quotas = _mapping(raw.get("quotas"), ("quotas",), errors)
+    for name, value in raw_quotas.items():
+        _named("quota", name, ("quotas", name), errors)
+        quota, rough = _parse(Quota, value, ("quotas", name), errors)
+        if rough is not None:
+            errors.checked(check_quota(rough, ("quotas", name), raw_groups))
+        if quota is not None:
+            quotas[name] = quota
+
+    parsed: dict[str, Service] = {}
+    for name, value in services.items():
+        at = ("services", name)
+        _named("service", name, at, errors)
+        for version in _names(value, "versions"):
+            _named("version", version, (*at, "versions", version), errors)
+        service, rough_service = _parse(Service, value, at, errors)
+        if rough_service is not None:
+            errors.checked(check_service(rough_service, at, groups=raw_groups, quotas=raw_quotas, folder=folder))
+        if service is not None:
+            parsed[name] = service.model_copy(update={"traffic": _traffic(service)})
+    errors.checked(not_available(raw))
+
+    if errors.errors:
+        shorthand = {name for name, value in declared.items() if "versions" not in _mapping_or_empty(value)}
+        raise StackFileErrors([_as_written(error, shorthand) for error in errors.errors])
+    return Stack(
+        target=target or LocalTarget(),
+        offline=bool(offline),
+        mirrors=tuple(mirrors or ()),
+        resource_groups=groups,
+        quotas=quotas,
+        services=parsed,
+        declared={name: _plain(value) or {} for name, value in declared.items()},
+        folder=folder,
+    )
+
+
+def _sections(config: Mapping[str, object], errors: _Problems) -> dict[str, Any]:
+    """The sections of our namespace, JSON text parsed, unknown ones reported."""
+    sections: dict[str, Any] = {}
+    for key, value in config.items():
+        namespace, mark, name = str(key).rpartition(":")
+        if (mark and namespace != NAMESPACE) or name in PROVIDER_KEYS:
+            continue
+        if name not in SECTIONS:
+            known = SECTIONS if not mark else tuple(f"{NAMESPACE}:{section}" for section in SECTIONS)
+            errors.report(
+                StackFileError(
+                    path=str(key), reason="is not a key of a stack file", nearest=nearest(key, known, always=True)
+                )
+            )
+            continue
+        if isinstance(value, str) and value not in TARGETS:
+            try:
+                value = json.loads(value)
+            except json.JSONDecodeError as bad:
+                errors.broken(StackFileError(path=name, value=value, reason=f"is text that is not JSON ({bad.msg})"))
+                continue
+        if isinstance(value, Mapping) and set(value) == {"secure"}:
+            errors.broken(
+                StackFileError(path=name, reason="is encrypted; only secrets are", nearest="set it without --secret")
+            )
+            continue
+        sections[name] = _plain(value)
+    return sections
+
+
+def _plain(value: Any) -> Any:
+    """Data that JSON can say: keys and dates as text."""
+    if isinstance(value, Mapping):
+        return {
+            str(key) if not isinstance(key, bool) else str(key).lower(): _plain(each) for key, each in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    return str(value)
+
+
+def _mapping(value: Any, path: Location, errors: _Problems) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if isinstance(value, Mapping):
+        return dict(value)
+    errors.broken(
+        StackFileError(path=dotted(path), value=value, reason="must be a mapping of names to what they declare")
+    )
+    return {}
+
+
+def _versioned(value: Any, path: Location, errors: _Problems) -> Any:
+    """The shorthand made long: a version's keys that stand on the service move to `versions.main`."""
+    if value is None:
+        value = {}
+    if not isinstance(value, dict):
+        return value
+    own = {key: each for key, each in value.items() if key in VERSION_KEYS}
+    rest = {key: each for key, each in value.items() if key not in VERSION_KEYS}
+    if "versions" not in value:
+        return {**rest, "versions": {MAIN: own}}
+    named = _names(value, "versions")
+    for key in own:
+        hint = f"move it to {dotted((*path, 'versions', named[0] if named else 'NAME', key))}"
+        reason = "belongs to a version, and this service names its versions"
+        errors.broken(StackFileError(path=dotted((*path, key)), value=own[key], reason=reason, nearest=hint))
+    if isinstance(value["versions"], dict):
+        rest["versions"] = {name: {} if each is None else each for name, each in value["versions"].items()}
+    return rest
+
+
+def _mapping_or_empty(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _names(value: Any, key: str) -> list[str]:
+    return list(_mapping_or_empty(_mapping_or_empty(value).get(key)))
+
+
+def _traffic(service: Service) -> dict[str, int]:
+    if not service.traffic:
+        return dict.fromkeys(service.versions, 100)
+    return {name: service.traffic.get(name, 0) for name in service.versions}
+
+
+def _target(value: Any, errors: _Problems) -> Target | None:
+    if value is None:
+        return LocalTarget()
+    if not isinstance(value, dict):
+        hint = f"did you mean {{kind: {value}}}?" if value in TARGETS else "for example {kind: local}"
+        errors.broken(
+            StackFileError(path="target", value=value, reason="must be a mapping of keys to values", nearest=hint)
+        )
+        return None
+    kind = value.get("kind", ABSENT)
+    if not isinstance(kind, str) or kind not in TARGETS:
+        reason = "is missing" if kind is ABSENT else f"must be one of {', '.join(TARGETS)}"
+        hint = nearest(kind, TARGETS, always=kind is ABSENT)
+        errors.broken(StackFileError(path="target.kind", value=kind, reason=reason, nearest=hint))
+        return None
+    found = _Problems()
+    target = _parse(TARGETS[kind], value, ("target",), found)[0]
+    for error in found.errors:
+        key = error.path.rpartition(".")[2]
+        owners = [other for other, model in TARGETS.items() if other != kind and key in _aliases(model)]
+        if error.reason == "is not a key here" and owners:
+            error = replace(error, reason=f"is not a key of target {kind}, it is one of {' and '.join(owners)}")
+        errors.broken(error)
+    return target
+
+
+def _aliases(model: type[FileModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _scalar(name: Literal["offline", "mirrors"], value: Any, kind: Any, errors: _Problems) -> Any:
+    try:
+        return TypeAdapter(kind).validate_json(json.dumps(value), strict=True)
+    except ValidationError as invalid:
+        errors.broken(*(translate(each, data=value, model=kind, prefix=(name,)) for each in invalid.errors()))
+        return None
+
+
+def _named(kind: str, name: str, path: Location, errors: _Problems) -> None:
+    if problem := name_error(kind, name, dotted(path)):
+        errors.report(problem)
+
+
+def _parse(model: type[Model], value: Any, path: Location, errors: _Problems) -> tuple[Model | None, Model | None]:
+    """Validate one object. The first answer is it, or None when it has errors.
+
+    The second is what is left of it without its broken fields, so that checks across fields can look at the sound ones.
+    """
+    data = {} if value is None else value
+    broken = False
+    while True:
+        try:
+            sound = model.model_validate_json(json.dumps(data))
+        except ValidationError as invalid:
+            problems = invalid.errors()
+            found = [(each["type"], translate(each, data=data, model=model, prefix=path)) for each in problems]
+            unknown = [error for kind, error in found if kind == "extra_forbidden"]
+            errors.report(*unknown)
+            errors.broken(*(error for kind, error in found if kind != "extra_forbidden"))
+            slimmer, broken = data, True
+            for each in problems:
+                slimmer = _without(slimmer, tuple(each["loc"]))
+            if slimmer == data or not isinstance(slimmer, dict):
+                return None, None
+            data = slimmer
+        else:
+            return (None if broken else sound), sound
+
+
+def _without(data: Any, location: Location) -> Any:
+    """`data` without what stands at `location`, or, for a missing key, without the object that misses it."""
+    if not location:
+        return None
+    while location and value_at(data, location) is ABSENT:
+        location = location[:-1]
+    if not location:
+        return data
+    head, tail = location[0], location[1:]
+    if isinstance(data, dict):
+        if head == "versions" and len(tail) == 1:
+            return {**data, head: {**data[head], tail[0]: {}}}  # the name stays: traffic may speak of it
+        if tail:
+            return {**data, head: _without(data[head], tail)}
+        return {key: each for key, each in data.items() if key != head}
+    if tail:
+        return [_without(each, tail) if index == head else each for index, each in enumerate(data)]
+    return [each for index, each in enumerate(data) if index != head]
+
+
+def _as_written(error: StackFileError, shorthand: set[str]) -> StackFileError:
+    """Paths as the user wrote them: without `versions.main` where the shorthand was used."""
+    for name in shorthand:
+        prefix = f"services.{name}.versions"
+        if error.path == prefix:
+            return replace(error, path=f"services.{name}")
+        if error.path.startswith(f"{prefix}.{MAIN}"):
+            rest = error.path.removeprefix(f"{prefix}.{MAIN}")
+            return replace(error, path=f"services.{name}{rest}")
+    return error

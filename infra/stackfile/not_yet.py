@@ -1,0 +1,68 @@
+"""What a stack file may say and target local cannot do yet: one row per key. Delete a row when its feature is built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from infra.stackfile.errors import Location, StackFileError, dotted
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """A key (`*` is any name) that is refused when it is set, or only when it has one of `values`."""
+
+    path: str
+    values: tuple[str, ...] = ()
+    instead: str = ""
+
+
+LOCAL: tuple[NotYet, ...] = (
+    NotYet("offline"),
+    NotYet("mirrors"),
+    NotYet("resourceGroups.*.spot"),
+    NotYet("services.*.method", ("process", "vllm", "bladellm"), "standard is available"),
+    NotYet("services.*.resources.spot"),
+    NotYet("services.*.resources.gpuFraction"),
+    NotYet("services.*.webui"),
+    NotYet("services.*.knowledge"),
+    NotYet("services.*.versions.*.engine", ("vllm",), "transformers and scripted are available"),
+    NotYet("services.*.versions.*.adapters"),
+    NotYet("services.*.versions.*.storage"),
+    NotYet("services.*.versions.*.probes"),
+    NotYet("services.*.versions.*.replicas.target"),
+    NotYet("services.*.versions.*.replicas.idleSeconds"),
+    NotYet("services.*.versions.*.replicas.cron"),
+)
+TARGETS = ("kubernetes", "eks")
+"""Kinds of target that are not built yet."""
+
+
+def not_available(
+    config: Mapping[str, Any], *, rows: Sequence[NotYet] = LOCAL, targets: Sequence[str] = TARGETS
+) -> list[StackFileError]:
+    """The errors for everything in a normalised config (versions always a mapping) that is not built yet. Pure."""
+    target = config.get("target")
+    kind = target.get("kind", "local") if isinstance(target, Mapping) else "local"
+    if kind in targets:
+        return [
+            StackFileError(path="target.kind", value=kind, reason="is not available yet", nearest="local is available")
+        ]
+    if kind != "local":
+        return []
+    return [
+        StackFileError(path=dotted(at), value=value, reason="is not available on target local yet", nearest=row.instead)
+        for row in rows
+        for at, value in _matches(config, row.path.split("."), ())
+        if (value in row.values if row.values else bool(value))
+    ]
+
+
+def _matches(data: Any, pattern: Sequence[str], at: Location) -> Iterator[tuple[Location, Any]]:
+    if not pattern:
+        yield at, data
+    elif isinstance(data, Mapping):
+        for key in data if pattern[0] == "*" else [pattern[0]]:
+            if key in data:
+                yield from _matches(data[key], pattern[1:], (*at, key))

@@ -1,0 +1,41 @@
+"""The table of what is not built yet."""
+
+from __future__ import annotations
+
+from infra.stackfile.not_yet import NotYet, not_available
+
+ROWS = (
+    NotYet("mirrors"),
+    NotYet("services.*.method", ("process",), "standard is available"),
+    NotYet("services.*.versions.*.replicas.cron"),
+)
+
+
+def test_what_is_not_built_is_an_error_by_path_that_says_so() -> None:
+    config = {
+        "mirrors": ["a"],
+        "services": {"chat": {"method": "process", "versions": {"v1": {"replicas": {"cron": [{"schedule": "x"}]}}}}},
+    }
+    found = [str(error) for error in not_available(config, rows=ROWS)]
+    assert found == [
+        'mirrors: is not available on target local yet (it says ["a"])',
+        'services.chat.method: is not available on target local yet (it says "process"); standard is available',
+        'services.chat.versions.v1.replicas.cron: is not available on target local yet (it says [{"schedule": "x"}])',
+    ]
+
+
+def test_a_key_that_is_off_is_no_error() -> None:
+    config = {
+        "mirrors": [],
+        "services": {"chat": {"method": "standard", "versions": {"v1": {"replicas": {"cron": []}}}}},
+    }
+    assert not_available(config, rows=ROWS) == []
+
+
+def test_a_target_that_is_not_built_is_one_error() -> None:
+    found = not_available({"target": {"kind": "eks"}, "mirrors": ["a"]}, rows=ROWS, targets=("eks",))
+    assert [error.path for error in found] == ["target.kind"]
+
+
+def test_data_of_a_wrong_shape_is_passed_over() -> None:
+    assert not_available({"target": "local", "services": {"chat": 3, "two": {"versions": "x"}}}, rows=ROWS) == []
