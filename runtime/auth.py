@@ -1,4 +1,4 @@
-"""Does a request carry a token of the service? The three forms of eas-protocols.md section 2, and the browser's socket form.
+"""Does a request carry a token of the service? The three forms of eas-protocols.md section 2, and a browser's socket.
 
 Pure: headers, method, path and body in, yes or no out. The gateway and every replica call the same function.
 """

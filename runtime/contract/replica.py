@@ -70,8 +70,8 @@ class ReplicaStatus(Document):
     hash: str
     phase: Phase
     since: float  # Unix seconds when this phase began
-    detail: str = ""  # e.g. "120 of 269 MB"
+    detail: str = ""  # e.g. "120 of 269 MB"; phase failed: the phase that failed
     ready: bool = False
-    error: str = ""  # phase failed: the reason, one line
+    error: str = ""  # phase failed: the reason, one line; the process exits with 1 once it was read, or after 2 s
     running: int = 0
     queue: int = 0

@@ -12,7 +12,7 @@ from runtime.auth import check, needs_body, sign
 TOKEN = "YWJjZGVmMDEyMw=="
 DATE = "Mon, 02 Jun 2025 08:00:00 GMT"
 VECTORS = [
-    ("/api/predict/chatllm_demo", "What is the capital of Canada?".encode(), "AckqeSCB+uFimoDQIO9/3GUq//E="),
+    ("/api/predict/chatllm_demo", b"What is the capital of Canada?", "AckqeSCB+uFimoDQIO9/3GUq//E="),
     ("/api/predict/chatllm_demo", "カナダの首都は何ですか?".encode(), "29r3rreVRj+teRsgK6q+f2sIKHo="),
     ("/api/predict/chatllm_demo", b"", "5pT3c2PdV9btkzKxCFMGLWnnIJQ="),
     ("/api/predict/demo_group.qservice/sink", b"[{}]", "DRl17roAwHoVUr/1E8DKX19S1z4="),
@@ -78,7 +78,9 @@ def test_2_raw_and_bearer_tokens_are_accepted_with_any_method(value: str) -> Non
         assert check(CIMultiDict(authorization=value), method, "/", None, [TOKEN, "other"], "demo")
 
 
-@pytest.mark.parametrize("value", ["", "Bearer", "Bearer ", "EAS ", "EAS", "x", TOKEN[:-1], TOKEN + "=", "Basic " + TOKEN, "тест"])
+@pytest.mark.parametrize(
+    "value", ["", "Bearer", "Bearer ", "EAS ", "EAS", "x", TOKEN[:-1], TOKEN + "=", "Basic " + TOKEN, "тест"]
+)
 def test_2_anything_else_is_refused(value: str) -> None:
     assert not check(CIMultiDict(authorization=value), "POST", "/", b"", [TOKEN], "demo")
     assert not check(CIMultiDict(authorization=value), "POST", "/", b"", [], "demo")

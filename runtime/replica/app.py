@@ -1,0 +1,204 @@
+"""A replica's HTTP edge: who may ask (sections 1-2), within which limits (3.2-3.3), and which protocol answers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from aiohttp import HttpVersion11, web
+
+from runtime.auth import check, needs_body
+from runtime.contract import names
+from runtime.replica import answers
+from runtime.replica.call import UPGRADE, Call, Routes
+from runtime.replica.protocols.table import root, routes_of, unknown_path
+from runtime.replica.replica import Replica
+
+log = logging.getLogger(__name__)
+
+CLIENT_LEFT = 499
+"""Counted, never sent (section 3.2)."""
+KEEPALIVE_SECONDS = 300.0
+LINGER_SECONDS = 2.0
+"""How long an unread request body is read and dropped, so that the client can read our early answer."""
+MIB = 1024 * 1024
+
+
+class TooLarge(Exception):
+    """The body exceeds the limit."""
+
+
+class App:
+    """The low-level aiohttp server of one replica: no router and no middleware between a byte and its protocol."""
+
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
+        self._routes: Routes = routes_of(replica.spec.template.method)
+        self._headers = {
+            names.VERSION_HEADER: replica.spec.hash,
+            names.REPLICA_HEADER: replica.spec.replica,
+            "Server": "inferform",
+        }
+
+    def server(self) -> web.Server:
+        """To be run by `web.ServerRunner`. A client that leaves cancels its handler at once."""
+        return web.Server(
+            self.handle,
+            handler_cancellation=True,
+            access_log=None,
+            keepalive_timeout=KEEPALIVE_SECONDS,
+            lingering_time=LINGER_SECONDS,
+        )
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request. Never raises but for a client that left."""
+        arrived = time.perf_counter()
+        path = request.raw_path.partition("?")[0]
+        if not path.startswith("/"):  # absolute form
+            path = request.rel_url.raw_path
+        replica = self._replica
+        if path.startswith("/-/"):
+            return self._finished(self._internal(request.method, path), self._headers)
+        headers = dict(self._headers)
+        if request_id := request.headers.get(names.REQUEST_ID_HEADER):
+            headers[names.REQUEST_ID_HEADER] = request_id
+        call = Call(
+            request, replica, replica.settings.current, path, strip_prefix(path, replica.spec.service), arrived, headers
+        )
+        code = CLIENT_LEFT
+        replica.enter()
+        try:
+            response = await self._within_time(call)
+            code = response.status
+        finally:
+            replica.leave()
+            replica.metrics.answered(call.protocol, call.status or code)
+        return self._finished(response, headers)
+
+    async def _within_time(self, call: Call) -> web.StreamResponse:
+        seconds = call.settings.limits.request_seconds
+        upgrade = is_upgrade(call.request)
+        try:
+            # A socket has a clock per message, not one for its life (3.3).
+            async with asyncio.timeout(None if upgrade or not seconds else seconds):
+                return await self._answer(call, upgrade)
+        except TooLarge:
+            return answers.too_large(call.settings.limits.body_mib)
+        except TimeoutError:
+            if call.streaming is None:
+                return answers.timed_out(seconds)
+            call.status = 408
+        except ConnectionError:
+            call.status = CLIENT_LEFT
+            raise
+        except web.HTTPException as refused:  # aiohttp's own, such as a broken socket handshake
+            return answers.error(refused.status, "BadRequest", refused.text or refused.reason, close=True)
+        except Exception:  # the edge: a defect is logged and answered without its traceback
+            log.exception("a request failed unexpectedly")
+            if call.streaming is None:
+                return answers.internal_error()
+            call.status = 500
+        call.break_off()
+        return call.streaming
+
+    async def _answer(self, call: Call, upgrade: bool) -> web.StreamResponse:
+        request, replica = call.request, self._replica
+        method = request.method
+        if method in ("GET", "HEAD") and call.path == "/" and not upgrade:
+            return await self._root(call)
+        if needs_body(request.headers):
+            call.body = await read_body(request, call.settings.limits.body_mib)
+        if not self._authorized(call):
+            return answers.unauthorized()
+        known = self._routes.get(call.path) or self._routes.get(call.path.rpartition("/")[0] + "/*")
+        if known is None:
+            return unknown_path(replica.spec.template.method)
+        handler = known.get(UPGRADE if upgrade else method)
+        if handler is None:
+            allowed = {"GET", "HEAD"} if call.path == "/" else set()
+            return answers.method_not_allowed(allowed | known.keys() - {UPGRADE})
+        if not replica.ready:
+            return answers.not_ready()
+        if request.can_read_body and not call.body:
+            call.body = await read_body(request, call.settings.limits.body_mib)
+        return await handler(call)
+
+    async def _root(self, call: Call) -> web.StreamResponse:
+        """GET and HEAD of the root need no token: readiness shapes and the page (3.1)."""
+        if not self._replica.ready:
+            return answers.not_ready()
+        return await root(call)
+
+    def _authorized(self, call: Call) -> bool:
+        settings = call.settings
+        if settings.auth == "none":
+            return True
+        request, service = call.request, named_service(call.original_path) or self._replica.spec.service
+        for known in (settings, None):
+            # A token may be newer than our last look at the file.
+            tokens = (known or self._replica.settings.refresh()).tokens
+            if check(request.headers, request.method, call.original_path, call.body, tokens, service):
+                return True
+        return False
+
+    def _internal(self, method: str, path: str) -> web.Response:
+        replica = self._replica
+        if method not in ("GET", "HEAD"):
+            return answers.method_not_allowed(("GET", "HEAD"))
+        match path:
+            case names.STATUS_PATH:
+                status = replica.status()
+                if status.error:
+                    replica.failure_seen.set()
+                return web.Response(text=status.to_json(), content_type="application/json")
+            case names.READY_PATH:
+                return web.Response(text="ready") if replica.ready else answers.not_ready()
+            case names.METRICS_PATH:
+                text = replica.metrics.text(replica.load())
+                return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+        return answers.not_found()
+
+    @staticmethod
+    def _finished(response: web.StreamResponse, headers: dict[str, str]) -> web.StreamResponse:
+        if not response.prepared:
+            response.headers.update(headers)
+        return response
+
+
+def strip_prefix(path: str, service: str) -> str:
+    """The path without `/api/predict/<service>` (whole segments), at least `/` (rules 1.1 and 1.6)."""
+    prefix = names.PREDICT_PREFIX + service
+    if path == prefix:
+        return "/"
+    return path[len(prefix) :] if path.startswith(prefix + "/") else path
+
+
+def named_service(path: str) -> str | None:
+    """The `<service>` or `<group>.<service>` that a prefixed path names."""
+    if not path.startswith(names.PREDICT_PREFIX):
+        return None
+    return path[len(names.PREDICT_PREFIX) :].partition("/")[0]
+
+
+def is_upgrade(request: web.BaseRequest) -> bool:
+    """Whether the client asks for a WebSocket."""
+    return request.method == "GET" and request.headers.get("Upgrade", "").strip().lower() == "websocket"
+
+
+async def read_body(request: web.BaseRequest, limit_mib: float) -> bytes:
+    """The whole body as received. Raises TooLarge as soon as that is certain; limit 0 = none."""
+    limit = limit_mib * MIB if limit_mib else float("inf")
+    if (request.content_length or 0) > limit:
+        raise TooLarge
+    if request.headers.get("Expect", "").strip().lower() == "100-continue" and request.version == HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # nothing of the answer is out yet
+    pieces, size = [], 0
+    while not request.content.at_eof():
+        piece = await request.content.readany()
+        size += len(piece)
+        if size > limit:
+            raise TooLarge
+        pieces.append(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -1,0 +1,28 @@
+"""Which protocols a method speaks, and on which paths."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from runtime.contract.version import Method
+from runtime.replica import answers
+from runtime.replica.call import Call, Handler, Routes
+from runtime.replica.protocols import chatllm
+
+
+def routes_of(method: Method) -> Routes:
+    """Path -> method -> handler. ChatLLM is at the root of every method; `/v1` speaks one dialect."""
+    routes: dict[str, dict[str, Handler]] = {"/": chatllm.routes()}
+    return routes
+
+
+async def root(call: Call) -> web.StreamResponse:
+    """GET on the root of a ready replica: never one of the shapes that mean "wait" (3.1)."""
+    return await chatllm.status(call.replica)
+
+
+def unknown_path(method: Method) -> web.Response:
+    """404 always has a body here; BladeLLM has its own (3.2)."""
+    if method is Method.BLADELLM:
+        return web.Response(status=404, text="404: Not Found")
+    return answers.not_found()

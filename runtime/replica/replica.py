@@ -1,0 +1,157 @@
+"""One replica without its wire: which phase it is in, its engine, what runs, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from pathlib import Path
+from typing import cast
+
+from runtime.contract.phases import Phase
+from runtime.contract.replica import ReplicaSpec, ReplicaStatus
+from runtime.replica.engines.base import Encoded, Engine, EngineFailed, Load, QueueFull, Sampling, Step
+from runtime.replica.metrics import Metrics
+from runtime.replica.prepare import prepare_engine
+from runtime.replica.settings import SettingsFile
+
+log = logging.getLogger(__name__)
+
+
+class Replica:
+    """The state that all protocols of one process share. Used from one event loop."""
+
+    def __init__(self, spec: ReplicaSpec, settings: SettingsFile) -> None:
+        self.spec, self.settings = spec, settings
+        self.metrics = Metrics(spec.service)
+        self.in_flight = 0
+        self.idle = asyncio.Event()  # no request is in flight
+        self.idle.set()
+        self.failure_seen = asyncio.Event()  # the status has told somebody that the start failed
+        self._engine: Engine | None = None
+        self._phase, self._since, self._detail, self._error = Phase.IMAGE, time.time(), "", ""
+
+    # Life ------------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> bool:
+        """Fetch the weights and start the engine, phase by phase. False: failed, the status says why."""
+        try:
+            engine = await prepare_engine(self.spec, lambda: self.settings.current.limits, self._report)
+            await engine.start(self._report)
+        except (EngineFailed, OSError, ValueError) as error:
+            self._fail(str(error) or type(error).__name__)
+            return False
+        except Exception as error:  # whatever else a loader or a model throws is a failed start too
+            log.exception("the start failed unexpectedly")
+            self._fail(f"{type(error).__name__}: {error}")
+            return False
+        self._engine = engine
+        self._report(Phase.FIRST_TOKEN, "")
+        return True
+
+    async def stop(self) -> None:
+        """Free the engine; the process is about to end."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await engine.stop()
+
+    def drain(self) -> None:
+        """Take no new work from now on."""
+        self._report(Phase.DRAINING, "")
+
+    def _report(self, phase: Phase, detail: str) -> None:
+        if phase != self._phase:
+            log.info("phase %s", phase.value)
+            self._phase, self._since = phase, time.time()
+        self._detail = detail
+
+    def _fail(self, reason: str) -> None:
+        failed_in, reason = self._phase, " ".join(reason.split())
+        log.error("failed in phase %s: %s", failed_in.value, reason)
+        self._report(Phase.FAILED, failed_in.value)
+        self._error = reason
+
+    # What it says of itself ------------------------------------------------------------------------------------------
+
+    @property
+    def phase(self) -> Phase:
+        """The phase of this moment."""
+        return self._phase
+
+    @property
+    def ready(self) -> bool:
+        """New requests are welcome."""
+        return self._engine is not None and self._phase in (Phase.FIRST_TOKEN, Phase.READY)
+
+    @property
+    def engine(self) -> Engine:
+        """The started engine; raises EngineFailed when there is none."""
+        if self._engine is None:
+            raise EngineFailed("the engine is not running")
+        return self._engine
+
+    def load(self) -> Load:
+        """The engine's load; nothing while it starts."""
+        return Load() if self._engine is None else self._engine.load()
+
+    def status(self) -> ReplicaStatus:
+        """The document of /-/status."""
+        load = self.load()
+        return ReplicaStatus(
+            service=self.spec.service,
+            replica=self.spec.replica,
+            hash=self.spec.hash,
+            phase=self._phase,
+            since=self._since,
+            detail=self._detail,
+            ready=self.ready,
+            error=self._error,
+            running=load.running,
+            queue=load.queue,
+        )
+
+    @property
+    def data_folder(self) -> Path:
+        """The service's own folder, kept over restarts and shared by its replicas."""
+        return Path(self.spec.data_folder)
+
+    def enter(self) -> None:
+        """A request came in."""
+        self.in_flight += 1
+        self.idle.clear()
+
+    def leave(self) -> None:
+        """A request is over, however it ended."""
+        self.in_flight -= 1
+        if not self.in_flight:
+            self.idle.set()
+
+    # Work ------------------------------------------------------------------------------------------------------------
+
+    async def generate(self, encoded: Encoded, sampling: Sampling, arrived: float) -> AsyncGenerator[Step, None]:
+        """The engine's steps, counted and timed. `arrived`: `time.perf_counter()` of the request.
+
+        Raises QueueFull before the first step when `limits.queue` requests wait already. Close it (aclosing) to cancel.
+        """
+        engine, limit = self.engine, self.settings.current.limits.queue
+        if limit and (waiting := engine.load().queue) >= limit:
+            raise QueueFull(f"{waiting} requests wait already; this replica queues at most {limit}")
+        self.metrics.prompt_tokens.inc(len(encoded.token_ids))
+        tokens, last = 0, None
+        steps = cast("AsyncGenerator[Step, None]", engine.generate(encoded, sampling))
+        try:
+            async with aclosing(steps):
+                async for step in steps:
+                    now = time.perf_counter()
+                    if last is None:
+                        self.metrics.ttft.observe(now - arrived)
+                    else:
+                        self.metrics.inter_token.observe(now - last)
+                    last, tokens = now, step.completion_tokens
+                    if self._phase is Phase.FIRST_TOKEN:
+                        self._report(Phase.READY, "")
+                    yield step
+        finally:
+            self.metrics.completion_tokens.inc(tokens)

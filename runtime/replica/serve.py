@@ -1,0 +1,113 @@
+"""The life of a replica's process: listen at once, start the engine beside it, drain on SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+
+from aiohttp import web
+
+from runtime.contract.replica import Listen, ReplicaSpec
+from runtime.replica.app import App
+from runtime.replica.replica import Replica
+from runtime.replica.settings import SettingsFile
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 1024
+FAILURE_SECONDS = 2.0
+"""How long a failed replica waits for somebody to read why, before it exits."""
+
+
+async def serve(spec: ReplicaSpec, settings: SettingsFile, *, listening: Callable[[str], None] | None = None) -> int:
+    """Run one replica until SIGTERM, SIGINT or a failed start; returns the exit code. `listening` gets the address."""
+    replica = Replica(spec, settings)
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    runner = web.ServerRunner(App(replica).server(), shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        listener = open_socket(spec.listen)
+    except OSError as error:
+        log.error("cannot listen on %s: %s", spec.listen.socket or f"{spec.listen.host}:{spec.listen.port}", error)
+        await runner.cleanup()
+        return 1
+    await web.SockSite(runner, listener, backlog=BACKLOG).start()
+    address = address_of(listener)
+    log.info("listening on %s", address)
+    if listening is not None:
+        listening(address)
+    code = 0
+    starting = asyncio.create_task(replica.start())
+    stop = asyncio.create_task(stopping.wait())
+    await asyncio.wait((starting, stop), return_when=asyncio.FIRST_COMPLETED)
+    if starting.done() and not starting.result():
+        code = 1
+        with suppress(TimeoutError):
+            await asyncio.wait_for(replica.failure_seen.wait(), FAILURE_SECONDS)
+    else:
+        await stop
+        starting.cancel()
+        with suppress(asyncio.CancelledError):
+            await starting
+        await drain(replica, spec.template.drain_seconds)
+    stop.cancel()
+    await runner.cleanup()
+    await replica.stop()
+    if spec.listen.socket is not None:
+        with suppress(FileNotFoundError):
+            os.unlink(spec.listen.socket)
+    log.info("stopped")
+    return code
+
+
+async def drain(replica: Replica, seconds: float) -> None:
+    """Take no new work; wait until what runs is finished, for at most `seconds`."""
+    replica.drain()
+    log.info("draining %d requests for at most %g s", replica.in_flight, seconds)
+    try:
+        async with asyncio.timeout(seconds):
+            await replica.idle.wait()
+    except TimeoutError:
+        log.warning("%d requests were cut off after %g s", replica.in_flight, seconds)
+
+
+def open_socket(listen: Listen) -> socket.socket:
+    """Bind, not yet listen. A unix socket is 0600 from its first moment; a stale one of this path is replaced."""
+    if listen.socket is None:
+        family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+        tcp = socket.socket(family, socket.SOCK_STREAM)
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tcp.bind((listen.host, listen.port))
+        except OSError:
+            tcp.close()
+            raise
+        return tcp
+    with suppress(FileNotFoundError):
+        os.unlink(listen.socket)
+    unix = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    previous = os.umask(0o177)
+    try:
+        unix.bind(listen.socket)
+    except OSError:
+        unix.close()
+        raise
+    finally:
+        os.umask(previous)
+    return unix
+
+
+def address_of(listener: socket.socket) -> str:
+    """`unix:/path` or `http://host:port`, as gateways write it."""
+    name = listener.getsockname()
+    if listener.family == socket.AF_UNIX:
+        return f"unix:{name}"
+    host, port = name[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
