@@ -177,8 +177,10 @@ class TransformersEngine(Engine):
         """kv_use: tokens held of those that all slots could hold."""
         if self._worker is None:
             return Load()
-        capacity = self._template.concurrency * self.card.context
-        return Load(self._worker.running, self._worker.queue, min(1.0, self._worker.tokens_held() / capacity))
+        slots = self._template.concurrency
+        capacity = slots * self.card.context
+        waiting = max(0, self._open - slots)
+        return Load(self._open - waiting, waiting, min(1.0, self._worker.tokens_held() / capacity))
 
     @property
     def extras(self) -> dict[str, Any]:

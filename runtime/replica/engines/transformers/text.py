@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from runtime.replica.engines.stopping import StopText
+
 Decode = Callable[[Sequence[int]], str]
 """Token ids to text, special tokens left out."""
 
@@ -37,57 +39,19 @@ class Detokenizer:
         return new
 
 
-class StopMatcher:
-    """Holds back the end of the text while it could still become a stop text."""
-
-    def __init__(self, stops: Sequence[str]) -> None:
-        self._stops = tuple(stop for stop in stops if stop)
-        self._held = ""
-        self.stopped = False
-
-    def push(self, text: str) -> str:
-        """Text that may leave. Sets `stopped` at the first stop text; what follows it is dropped."""
-        if not self._stops:
-            return text
-        text = self._held + text
-        found = [at for stop in self._stops if (at := text.find(stop)) >= 0]
-        if found:
-            self.stopped, self._held = True, ""
-            return text[: min(found)]
-        keep = max(self._partial(text, stop) for stop in self._stops)
-        self._held = text[len(text) - keep :]
-        return text[: len(text) - keep]
-
-    def finish(self) -> str:
-        """What was held back, once it is certain that no stop text follows."""
-        held, self._held = self._held, ""
-        return held
-
-    @staticmethod
-    def _partial(text: str, stop: str) -> int:
-        """Length of the longest end of `text` that is a beginning of `stop`."""
-        for size in range(min(len(stop) - 1, len(text)), 0, -1):
-            if text.endswith(stop[:size]):
-                return size
-        return 0
-
-
 class TextStream:
     """Detokenizer and stop texts in a row."""
 
     def __init__(self, decode: Decode, stops: Sequence[str] = (), context: Sequence[int] = ()) -> None:
         self._detokenizer = Detokenizer(decode, context)
-        self._matcher = StopMatcher(stops)
-
-    @property
-    def stopped(self) -> bool:
-        """A stop text was found."""
-        return self._matcher.stopped
+        self._stop = StopText(stops)
+        self.stopped = False  # a stop text was met
 
     def push(self, token: int) -> str:
         """Text that became certain."""
-        return self._matcher.push(self._detokenizer.push(token))
+        text, self.stopped = self._stop.feed(self._detokenizer.push(token))
+        return text
 
     def finish(self) -> str:
         """The rest. A character that never got its last bytes is dropped."""
-        return self._matcher.finish()
+        return self._stop.rest()

@@ -83,16 +83,6 @@ class Worker:
             self._changed.notify()
         self._thread.join()
 
-    @property
-    def running(self) -> int:
-        """Requests that hold a slot."""
-        return len(self._running) + len(self._prefills)
-
-    @property
-    def queue(self) -> int:
-        """Requests that wait for one."""
-        return len(self._waiting)
-
     def tokens_held(self) -> int:
         """Tokens in the K/V cache."""
         return self._runner.tokens_held() + sum(prefill.done for prefill in tuple(self._prefills))
@@ -114,7 +104,7 @@ class Worker:
                 if self._stopping:
                     return False
                 self._drop_cancelled()
-                while self._waiting and self.running < self._slots:
+                while self._waiting and len(self._running) + len(self._prefills) < self._slots:
                     self._prefills.append(Prefill(self._waiting.popleft(), self._runner.open()))
                 if self._running or self._prefills:
                     return True
