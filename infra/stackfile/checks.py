@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from infra.stackfile.errors import Location, StackFileError, dotted, nearest
-from infra.stackfile.models import NAME, SERVICE_NAME, Quota, Service, StorageMount, Version
+from infra.stackfile.resources import Quota
+from infra.stackfile.services import NAME, SERVICE_NAME, Service
 from infra.stackfile.sources import BadSource, Source, model_source, mount_source
+from infra.stackfile.versions import StorageMount, Version
 from runtime.contract.version import EngineKind, Method
 
 ENGINES: Mapping[Method, tuple[EngineKind, ...]] = {

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from infra.stackfile.base import FileModel
 from infra.stackfile.checks import check_quota, check_service, name_error
 from infra.stackfile.errors import (
     ABSENT,
@@ -19,18 +20,19 @@ from infra.stackfile.errors import (
     dotted,
     nearest,
     translate,
-    value_at,
 )
-from infra.stackfile.models import MAIN, TARGETS, FileModel, LocalTarget, Quota, ResourceGroup, Service, Target, Version
 from infra.stackfile.not_yet import not_available
+from infra.stackfile.resources import Quota, ResourceGroup
+from infra.stackfile.services import MAIN, Service
+from infra.stackfile.targets import TARGETS, LocalTarget, Target
+from infra.stackfile.validate import Problems, validate
+from infra.stackfile.versions import Version
 
 NAMESPACE = "inferform"
 SECTIONS = ("target", "offline", "mirrors", "resourceGroups", "quotas", "services")
 PROVIDER_KEYS = ("version", "pluginDownloadURL")
 """Keys of the `inferform` namespace that belong to the plugin itself."""
 VERSION_KEYS = tuple(field.alias or name for name, field in Version.model_fields.items())
-
-Model = TypeVar("Model", bound=FileModel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,44 +55,13 @@ class Stack:
         return (self.folder / Path(text).expanduser()).absolute()
 
 
-class _Problems:
-    """Errors as they are found. What is known to be broken is not complained about again, above it or below it."""
-
-    def __init__(self) -> None:
-        self.errors: list[StackFileError] = []
-        self._broken: list[str] = []
-
-    def report(self, *errors: StackFileError) -> None:
-        """Add errors that take nothing away from the file: bad names, unknown keys, keys not built yet."""
-        self.errors.extend(error for error in errors if error not in self.errors)
-
-    def broken(self, *errors: StackFileError) -> None:
-        """Add errors and remember that their paths hold nothing sound."""
-        for error in errors:
-            if not self.explains(error):
-                self.errors.append(error)
-        self._broken.extend(error.path for error in errors)
-
-    def checked(self, errors: Iterable[StackFileError]) -> None:
-        """Add what a check across fields found, but for what stands in, above or below a broken place."""
-        self.report(*(error for error in errors if not self.explains(error)))
-
-    def explains(self, error: StackFileError) -> bool:
-        """Is this error about a place that is known to be broken?"""
-        return any(
-            long == short or long.startswith((f"{short}.", f"{short}["))
-            for path in self._broken
-            for long, short in ((error.path, path), (path, error.path))
-        )
-
-
 def load(config: Mapping[str, object], *, folder: Path) -> Stack:
     """Read a stack's config: keys as `services` or `inferform:services`, values as data or as JSON text.
 
     Keys of other namespaces (`pulumi:tags`, `aws:region`) are not ours and are passed over. Raises StackFileErrors with
     every problem of the file.
     """
-    errors = _Problems()
+    errors = Problems()
     raw = _sections(config, errors)
     declared = _mapping(raw.get("services"), ("services",), errors)
     services = {name: _versioned(_plain(value), ("services", name), errors) for name, value in declared.items()}
@@ -104,14 +75,14 @@ def load(config: Mapping[str, object], *, folder: Path) -> Stack:
     raw_groups = _mapping(raw.get("resourceGroups"), ("resourceGroups",), errors)
     for name, value in raw_groups.items():
         _named("resource group", name, ("resourceGroups", name), errors)
-        if (group := _parse(ResourceGroup, value, ("resourceGroups", name), errors)[0]) is not None:
+        if (group := validate(ResourceGroup, value, ("resourceGroups", name), errors)[0]) is not None:
             groups[name] = group
 
     quotas: dict[str, Quota] = {}
     raw_quotas = _mapping(raw.get("quotas"), ("quotas",), errors)
     for name, value in raw_quotas.items():
         _named("quota", name, ("quotas", name), errors)
-        quota, rough = _parse(Quota, value, ("quotas", name), errors)
+        quota, rough = validate(Quota, value, ("quotas", name), errors)
         if rough is not None:
             errors.checked(check_quota(rough, ("quotas", name), raw_groups))
         if quota is not None:
@@ -123,7 +94,7 @@ def load(config: Mapping[str, object], *, folder: Path) -> Stack:
         _named("service", name, at, errors)
         for version in _names(value, "versions"):
             _named("version", version, (*at, "versions", version), errors)
-        service, rough_service = _parse(Service, value, at, errors)
+        service, rough_service = validate(Service, value, at, errors)
         if rough_service is not None:
             errors.checked(check_service(rough_service, at, groups=raw_groups, quotas=raw_quotas, folder=folder))
         if service is not None:
@@ -145,7 +116,7 @@ def load(config: Mapping[str, object], *, folder: Path) -> Stack:
     )
 
 
-def _sections(config: Mapping[str, object], errors: _Problems) -> dict[str, Any]:
+def _sections(config: Mapping[str, object], errors: Problems) -> dict[str, Any]:
     """The sections of our namespace, JSON text parsed, unknown ones reported."""
     sections: dict[str, Any] = {}
     for key, value in config.items():
@@ -188,7 +159,7 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def _mapping(value: Any, path: Location, errors: _Problems) -> dict[str, Any]:
+def _mapping(value: Any, path: Location, errors: Problems) -> dict[str, Any]:
     if value is None:
         return {}
     if isinstance(value, Mapping):
@@ -199,7 +170,7 @@ def _mapping(value: Any, path: Location, errors: _Problems) -> dict[str, Any]:
     return {}
 
 
-def _versioned(value: Any, path: Location, errors: _Problems) -> Any:
+def _versioned(value: Any, path: Location, errors: Problems) -> Any:
     """The shorthand made long: a version's keys that stand on the service move to `versions.main`."""
     if value is None:
         value = {}
@@ -233,7 +204,7 @@ def _traffic(service: Service) -> dict[str, int]:
     return {name: service.traffic.get(name, 0) for name in service.versions}
 
 
-def _target(value: Any, errors: _Problems) -> Target | None:
+def _target(value: Any, errors: Problems) -> Target | None:
     if value is None:
         return LocalTarget()
     if not isinstance(value, dict):
@@ -248,8 +219,8 @@ def _target(value: Any, errors: _Problems) -> Target | None:
         hint = nearest(kind, TARGETS, always=kind is ABSENT)
         errors.broken(StackFileError(path="target.kind", value=kind, reason=reason, nearest=hint))
         return None
-    found = _Problems()
-    target = _parse(TARGETS[kind], value, ("target",), found)[0]
+    found = Problems()
+    target = validate(TARGETS[kind], value, ("target",), found)[0]
     for error in found.errors:
         key = error.path.rpartition(".")[2]
         owners = [other for other, model in TARGETS.items() if other != kind and key in _aliases(model)]
@@ -263,7 +234,7 @@ def _aliases(model: type[FileModel]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _scalar(name: Literal["offline", "mirrors"], value: Any, kind: Any, errors: _Problems) -> Any:
+def _scalar(name: Literal["offline", "mirrors"], value: Any, kind: Any, errors: Problems) -> Any:
     try:
         return TypeAdapter(kind).validate_json(json.dumps(value), strict=True)
     except ValidationError as invalid:
@@ -271,55 +242,9 @@ def _scalar(name: Literal["offline", "mirrors"], value: Any, kind: Any, errors: 
         return None
 
 
-def _named(kind: str, name: str, path: Location, errors: _Problems) -> None:
+def _named(kind: str, name: str, path: Location, errors: Problems) -> None:
     if problem := name_error(kind, name, dotted(path)):
         errors.report(problem)
-
-
-def _parse(model: type[Model], value: Any, path: Location, errors: _Problems) -> tuple[Model | None, Model | None]:
-    """Validate one object. The first answer is it, or None when it has errors.
-
-    The second is what is left of it without its broken fields, so that checks across fields can look at the sound ones.
-    """
-    data = {} if value is None else value
-    broken = False
-    while True:
-        try:
-            sound = model.model_validate_json(json.dumps(data))
-        except ValidationError as invalid:
-            problems = invalid.errors()
-            found = [(each["type"], translate(each, data=data, model=model, prefix=path)) for each in problems]
-            unknown = [error for kind, error in found if kind == "extra_forbidden"]
-            errors.report(*unknown)
-            errors.broken(*(error for kind, error in found if kind != "extra_forbidden"))
-            slimmer, broken = data, True
-            for each in problems:
-                slimmer = _without(slimmer, tuple(each["loc"]))
-            if slimmer == data or not isinstance(slimmer, dict):
-                return None, None
-            data = slimmer
-        else:
-            return (None if broken else sound), sound
-
-
-def _without(data: Any, location: Location) -> Any:
-    """`data` without what stands at `location`, or, for a missing key, without the object that misses it."""
-    if not location:
-        return None
-    while location and value_at(data, location) is ABSENT:
-        location = location[:-1]
-    if not location:
-        return data
-    head, tail = location[0], location[1:]
-    if isinstance(data, dict):
-        if head == "versions" and len(tail) == 1:
-            return {**data, head: {**data[head], tail[0]: {}}}  # the name stays: traffic may speak of it
-        if tail:
-            return {**data, head: _without(data[head], tail)}
-        return {key: each for key, each in data.items() if key != head}
-    if tail:
-        return [_without(each, tail) if index == head else each for index, each in enumerate(data)]
-    return [each for index, each in enumerate(data) if index != head]
 
 
 def _as_written(error: StackFileError, shorthand: set[str]) -> StackFileError:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
 from infra.stackfile.load import NAMESPACE
-from infra.stackfile.models import (
-    NAME,
-    SERVICE_NAME,
-    EksTarget,
-    KubernetesTarget,
-    LocalTarget,
-    Quota,
-    ResourceGroup,
-    Service,
-    Version,
-)
+from infra.stackfile.resources import Quota, ResourceGroup
+from infra.stackfile.services import NAME, SERVICE_NAME, Service
+from infra.stackfile.targets import EksTarget, KubernetesTarget, LocalTarget
+from infra.stackfile.versions import Version
 
-COMMAND = "python -m infra.cli schema --write infra/stackfile/schema.json"
+FILE = Path(__file__).with_name("schema.json")
+"""The committed copy; `inferform schema > infra/stackfile/schema.json` makes it anew."""
 
 
 def json_schema() -> dict[str, Any]:
@@ -71,3 +67,8 @@ def _with_shorthand(service: dict[str, Any], version: dict[str, Any]) -> dict[st
     eas = {"type": "string", "description": "An EAS service.json, relative to this file."}
     properties = {**service["properties"], **version["properties"], "eas": eas}
     return {**service, "properties": properties}
+
+
+def schema_text() -> str:
+    """The schema as JSON text, as `inferform schema` prints it."""
+    return json.dumps(json_schema(), indent=2) + "\n"

@@ -1,0 +1,129 @@
+"""One version of a service: what runs, and how many replicas of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from infra.stackfile.base import Count, FileModel, Positive, Text, one_of
+from runtime.contract import version as contract
+from runtime.contract.version import EngineKind
+
+
+class ScaleTarget(FileModel):
+    """What the autoscaler keeps each replica at; exactly one."""
+
+    qps: Positive | None = None
+    """Requests per second and replica."""
+    concurrency: Positive | None = None
+    """Requests in flight per replica."""
+    queue: Positive | None = None
+    """Requests waiting per replica."""
+    ttft_ms: Positive | None = None
+    """Time to first token, milliseconds."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        one_of(self, "target", "qps", "concurrency", "queue", "ttft_ms")
+        return self
+
+
+class CronJob(FileModel):
+    """Replicas at set times."""
+
+    name: str = ""
+    schedule: Text
+    """A cron expression."""
+    replicas: Annotated[int, Field(ge=0)]
+
+
+class Replicas(FileModel):
+    """Replica bounds. Inside them the live count belongs to the autoscaler and never appears in a diff."""
+
+    min: Annotated[int, Field(ge=0)] = 1
+    max: Count = 1
+    target: ScaleTarget | None = None
+    idle_seconds: Positive = 600
+    """With min 0: seconds without a request after which the last replica goes."""
+    cron: tuple[CronJob, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _max_follows_min(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(data.get("min"), int) and "max" not in data:
+            return {**data, "max": max(1, data["min"])}
+        return data
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min > self.max:
+            raise PydanticCustomError("bounds", f"min {self.min} is above max {self.max}")
+        return self
+
+    def bounds(self) -> contract.Bounds:
+        """The document that the host reads."""
+        return contract.Bounds(min=self.min, max=self.max)
+
+
+class StorageMount(FileModel):
+    """A mount of each replica."""
+
+    mount_path: Annotated[str, Field(pattern=r"^/.+")]
+    """An absolute path that is no system folder and overlaps no other mount."""
+    source: Text
+    """A path, `s3://bucket/prefix`, `git+https://host/repository@commit` or `empty://`."""
+    read_only: bool = True
+
+
+class Probe(FileModel):
+    """One check. Exactly one of httpPath, tcpPort and command; all times in seconds."""
+
+    http_path: Annotated[str, Field(pattern=r"^/")] | None = None
+    tcp_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    command: tuple[Text, ...] | None = None
+    initial_delay_seconds: Annotated[int, Field(ge=0)] = 15
+    period_seconds: Count = 10
+    timeout_seconds: Count = 1
+    success_threshold: Count = 1
+    failure_threshold: Count = 1
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        one_of(self, "probe", "http_path", "tcp_port", "command")
+        return self
+
+    def contract(self) -> contract.Probe:
+        """The document that the replica reads."""
+        return contract.Probe(**self.model_dump())
+
+
+class Probes(FileModel):
+    """EAS's checks: startup gates the others, liveness restarts, readiness removes from traffic."""
+
+    startup: Probe | None = None
+    liveness: Probe | None = None
+    readiness: Probe | None = None
+
+
+class Version(FileModel):
+    """One version: what runs, and how many replicas of it."""
+
+    model: Text | None = None
+    """A catalog id, a path (`./model`, `/models/x`), `s3://bucket/prefix`, `hf://org/name[@revision]` or `modelscope://org/name[@revision]`."""
+    engine: EngineKind | None = None
+    """What generates; the method's own when absent: transformers for standard, vllm for vllm and bladellm."""
+    context: Count | None = None
+    """Tokens of prompt and answer together; the model's, or what fits, when absent."""
+    concurrency: Count = 16
+    """Sequences at once: sizes the KV cache and the engine."""
+    engine_args: dict[str, Any] = Field(default_factory=dict)
+    """Arguments of the engine, camelCase."""
+    adapters: dict[str, Text] = Field(default_factory=dict)
+    """LoRA adapters: name to source."""
+    replicas: Replicas = Replicas()
+    storage: tuple[StorageMount, ...] = ()
+    env: dict[str, str] = Field(default_factory=dict)
+    """Environment variables of each replica. Values are text: quote numbers and booleans."""
+    probes: Probes = Probes()
