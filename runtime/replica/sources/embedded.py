@@ -45,6 +45,8 @@ def embedded_model_folder(cache: Path | None = None, *, say: Say | None = None, 
     models.mkdir(parents=True, exist_ok=True)
     with _locked(models / f".{NAME}.lock"):
         if not is_complete(folder):  # another process may have done it while this one waited
+            for left in models.glob(f".{NAME}.*/"):  # by a repack that was killed
+                shutil.rmtree(left, ignore_errors=True)
             scratch = Path(tempfile.mkdtemp(prefix=f".{NAME}.", dir=models))
             try:
                 (repack or _repack)(gguf_file(), scratch, say or (lambda line: None))
