@@ -30,7 +30,7 @@ async def serve(spec: ReplicaSpec, settings: SettingsFile, *, listening: Callabl
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    runner = web.ServerRunner(App(replica).server(), shutdown_timeout=1.0)
+    runner = web.ServerRunner(App(replica).server(), shutdown_timeout=0.5)
     await runner.setup()
     try:
         listener = open_socket(spec.listen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,7 +64,7 @@ class Running:
     async def ask(
         self, body: bytes | str | dict[str, Any] | None = None, *, path: str = PREFIX, method: str = "", **headers: str
     ) -> Answer:
-        """One request on its own connection; a dict is sent as JSON, the token is added unless `authorization` is given."""
+        """One request on its own connection; a dict is sent as JSON, the token is added unless `Authorization` is given."""
         reader, writer = await self.connect()
         try:
             writer.write(request_bytes(body, path=path, method=method, **headers))
@@ -119,6 +119,13 @@ async def read_answer(reader: asyncio.StreamReader, method: str = "") -> Answer:
     except (asyncio.IncompleteReadError, ConnectionResetError):
         answer.complete, answer.body = False, b"".join(answer.chunks)
     return answer
+
+
+async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
+    """Wait for a condition of the running replica, which has no event of its own."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
 
 
 def write_settings(path: Path, **settings: Any) -> None:

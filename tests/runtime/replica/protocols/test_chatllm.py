@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.runtime.replica.harness import PREFIX, TOKEN, request_bytes, running
+from tests.runtime.replica.harness import PREFIX, TOKEN, request_bytes, running, until
 
 CAPITAL = "The capital of Canada is Ottawa."
 HISTORY = [["Can you tell me what's the capital of France?", "The capital of France is Paris."]]
@@ -284,11 +284,10 @@ async def test_3_2_a_client_that_leaves_frees_its_place_at_once(tmp_path: Path) 
         for stream in (False, True):
             _, writer = await replica.connect()
             writer.write(request_bytes({"prompt": "Q", "use_stream_chat": stream}))
+            await until(lambda: replica.replica.load().running == 1)
+            writer.close()
+            await writer.wait_closed()
             async with asyncio.timeout(5):
-                while replica.replica.load().running != 1:
-                    await asyncio.sleep(0.005)
-                writer.close()
-                await writer.wait_closed()
                 await replica.replica.idle.wait()
             assert replica.replica.load().running == 0
         metrics = (await replica.ask(path="/-/metrics", Authorization="")).body.decode()
