@@ -1,1 +1,30 @@
-"""Facts about models, instance types and prices; no decisions."""
+"""Facts, no decisions: models, GPUs, instance types, prices, engines; each with its source and how far it was verified.
+
+catalog = load()                                # what ships, plus files of the user's own
+catalog.models["Qwen2.5-7B-Instruct"].config    # the keys of its config.json that sizing needs
+"""
+
+from catalog._documents import (
+    Catalog,
+    Engine,
+    ExchangeRate,
+    Gpu,
+    InstanceType,
+    Model,
+    Price,
+    Verified,
+)
+from catalog._load import CatalogError, load
+
+__all__ = [
+    "Catalog",
+    "CatalogError",
+    "Engine",
+    "ExchangeRate",
+    "Gpu",
+    "InstanceType",
+    "Model",
+    "Price",
+    "Verified",
+    "load",
+]

@@ -10,6 +10,10 @@ from typing import Literal
 from runtime.contract.replica import Limits, Wire
 from runtime.contract.version import Bounds, Method, VersionTemplate
 
+NO_LIMITS = Limits()
+DEFAULT_WIRE = Wire()
+ONE = Bounds()
+
 
 class Level(StrEnum):
     """How bad a finding is. An error stops a preview."""
@@ -80,9 +84,9 @@ class ServicePlan:
     method: Method
     versions: tuple[VersionPlan, ...]
     traffic: Mapping[str, int]  # version name -> percent, sums to 100
-    limits: Limits = Limits()
+    limits: Limits = NO_LIMITS
     auth: Literal["token", "none"] = "token"
-    wire: Wire = Wire()
+    wire: Wire = DEFAULT_WIRE
     webui: bool = False
     knowledge: str | None = None
     stopped: bool = False
@@ -103,3 +107,20 @@ class Plan:
     def errors(self) -> tuple[Finding, ...]:
         """The findings that stop a preview."""
         return tuple(finding for finding in self.findings if finding.level is Level.ERROR)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployedVersion:
+    """A version that serves now, as the Route resources in the stack's state (or another revision) know it."""
+
+    name: str
+    hash: str
+    bounds: Bounds = ONE
+    usd_per_hour: float | None = None  # of one replica; None: unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployed:
+    """What serves now, by service."""
+
+    services: Mapping[str, tuple[DeployedVersion, ...]] = field(default_factory=dict)

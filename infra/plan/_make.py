@@ -1,0 +1,174 @@
+"""From a stack file, the catalog and this machine to the plan. Pure but for reading model folders it names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from catalog import Catalog
+from infra.plan.document import (
+    Deployed,
+    Finding,
+    Level,
+    PhaseClocks,
+    Plan,
+    RolloutPlan,
+    ServicePlan,
+    VersionPlan,
+)
+from infra.plan.folder import Folder, read_folder
+from infra.plan.local import PLACE, Sized, decide_rollout, memory_findings, size
+from infra.plan.lock import Lock
+from infra.plan.machine import Machine
+from infra.plan.resolve import folders_of
+from infra.plan.version import Candidate, examine, mounts
+from infra.stackfile import Service, Stack
+from runtime.contract.version import VersionTemplate
+
+
+def make(
+    stack: Stack,
+    catalog: Catalog,
+    *,
+    lock: Lock | None = None,
+    machine: Machine | None = None,
+    deployed: Deployed | None = None,
+    read: Callable[[Path], Folder] = read_folder,
+) -> Plan:
+    """The plan of a stack.
+
+    `lock`: `read_lock(stack.folder)`. `machine`: `read_machine()` on target local. `deployed`: what serves now.
+    Each may be absent, and is then unknown. The same input gives the same plan, whatever the order of keys.
+    `read` is the only effect: it reads the model folders that the stack file names.
+    Findings of level error stop a preview; a version that has one may be missing from the plan.
+    """
+    folders = {text: read(stack.path(text)) for text in dict.fromkeys(folders_of(stack))}
+    candidates, findings = _candidates(stack, catalog, lock, folders)
+    return _local(stack, candidates, findings, machine)
+
+
+def _candidates(
+    stack: Stack, catalog: Catalog, lock: Lock | None, folders: Mapping[str, Folder]
+) -> tuple[list[Candidate], list[Finding]]:
+    candidates, findings = [], []
+    for service in sorted(stack.services):
+        for name in sorted(stack.services[service].versions):
+            candidate, found = examine(stack, service, name, catalog=catalog, lock=lock, folders=folders)
+            findings += found
+            if candidate is not None:
+                candidates.append(candidate)
+    return candidates, findings
+
+
+def _local(stack: Stack, candidates: list[Candidate], findings: list[Finding], machine: Machine | None) -> Plan:
+    sized = [size(candidate, machine) for candidate in candidates]
+    if machine is not None:
+        findings += memory_findings(sized, machine)
+    findings += _not_enforced(stack)
+    services = []
+    for name, service in sorted(stack.services.items()):
+        rollout, found = decide_rollout(name, sized, machine)
+        findings += found
+        versions = tuple(_version(each, stack, machine) for each in sized if each.candidate.service == name)
+        findings += _twins(name, versions)
+        services.append(_service(name, service, stack, versions, rollout))
+    return Plan(target=stack.target.kind, services=tuple(services), findings=_ordered(findings))
+
+
+def _version(each: Sized, stack: Stack, machine: Machine | None) -> VersionPlan:
+    candidate = each.candidate
+    template = template_of(candidate, stack, context=each.context, concurrency=each.concurrency, gpus=each.gpus)
+    if each.gpus and machine is not None and machine.gpus:
+        template = template.model_copy(update={"gpu_model": machine.gpus[0].name})
+    return VersionPlan(
+        name=candidate.name,
+        hash=template.hash(),
+        template=template,
+        bounds=candidate.declared.replicas.bounds(),
+        terms=each.terms,
+        placed=PLACE,
+    )
+
+
+def template_of(
+    candidate: Candidate, stack: Stack, *, context: int | None, concurrency: int, gpus: int
+) -> VersionTemplate:
+    """The version's template: everything that is in its hash, as plain values."""
+    declared, owner = candidate.declared, candidate.owner
+    checks = ((name, getattr(declared.probes, name)) for name in ("startup", "liveness", "readiness"))
+    probes = {name: check.contract() for name, check in checks if check is not None}
+    return VersionTemplate(
+        method=owner.method,
+        engine=candidate.engine,
+        model=candidate.model.reference if candidate.model else None,
+        context=context,
+        concurrency=concurrency,
+        engine_args=dict(declared.engine_args),
+        adapters={name: adapter.reference for name, adapter in sorted(candidate.adapters.items())},
+        storage=mounts(declared, stack.folder),
+        env=dict(declared.env),
+        probes=probes,
+        trust=owner.trust.contract(),
+        cpus=owner.resources.cpus,
+        memory_gib=owner.resources.memory_gib,
+        gpus=gpus,
+    )
+
+
+def _service(
+    name: str, service: Service, stack: Stack, versions: tuple[VersionPlan, ...], rollout: RolloutPlan
+) -> ServicePlan:
+    timeouts = service.rollout.timeouts
+    clocks = PhaseClocks(
+        schedule=timeouts.schedule,
+        image=timeouts.image,
+        weights=timeouts.weights,
+        engine=timeouts.engine,
+        first_token=timeouts.first_token,
+    )
+    return ServicePlan(
+        name=name,
+        method=service.method,
+        versions=versions,
+        traffic=dict(service.traffic),
+        limits=service.limits.contract(),
+        auth=service.auth,
+        wire=service.wire.contract(),
+        webui=service.webui,
+        knowledge=str(stack.path(service.knowledge.documents)) if service.knowledge else None,
+        stopped=service.stopped,
+        token_rotation=service.token_rotation,
+        token_overlap_seconds=service.token_overlap_seconds,
+        rollout=RolloutPlan(strategy=rollout.strategy, reason=rollout.reason, surge=rollout.surge, clocks=clocks),
+    )
+
+
+def _twins(service: str, versions: tuple[VersionPlan, ...]) -> list[Finding]:
+    """Two versions of one service with the same content are one version with two names."""
+    seen: dict[str, str] = {}
+    findings = []
+    for version in versions:
+        if first := seen.get(version.hash):
+            text = f"has the same content as version {first}, so they are one version ({version.hash})"
+            path = f"services.{service}.versions.{version.name}"
+            fix = f"delete one of them, or change what {version.name} runs"
+            findings.append(Finding(level=Level.ERROR, rule="version-duplicate", path=path, text=text, fix=fix))
+        seen.setdefault(version.hash, version.name)
+    return findings
+
+
+def _not_enforced(stack: Stack) -> list[Finding]:
+    """Groups and quotas on target local are planned, not enforced."""
+    names = [f"resourceGroups.{name}" for name in sorted(stack.resource_groups)]
+    names += [f"quotas.{name}" for name in sorted(stack.quotas)]
+    text = "is planned but not enforced on target local: every replica runs on this machine"
+    return [Finding(level=Level.NOTE, rule="not-enforced", path=path, text=text) for path in names]
+
+
+LEVELS = (Level.ERROR, Level.WARNING, Level.NOTE)
+
+
+def _ordered(findings: list[Finding]) -> tuple[Finding, ...]:
+    """Errors first, then by path; each once."""
+    unique = dict.fromkeys(findings)
+    return tuple(sorted(unique, key=lambda each: (LEVELS.index(each.level), each.path, each.rule, each.text)))

@@ -1,0 +1,166 @@
+"""From a model's source in the stack file to weights with a digest and sizes. Pure: folders were read before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from catalog import Catalog, Model
+from infra.plan.architecture import Architecture, UnknownArchitecture, read
+from infra.plan.document import Finding, Level
+from infra.plan.folder import Folder
+from infra.plan.lock import Lock, LockedModel
+from infra.stackfile import Stack, model_source
+from infra.stackfile.errors import nearest
+from runtime.contract.version import Method, ModelReference
+
+VISION_WIDTH = 2
+"""Bytes of one parameter of a vision tower: quantized models leave it in 16 bit."""
+CHAT_METHODS = (Method.STANDARD, Method.VLLM, Method.BLADELLM)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """A model that can be planned: where it is, what it weighs, how it is built."""
+
+    reference: ModelReference
+    architecture: Architecture
+    weight_bytes: int
+    vision_bytes: int = 0
+    methods: tuple[Method, ...] = CHAT_METHODS
+    pickle_only: bool = False
+    remote_code: bool = False
+    engine_args: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    sized_by: str = ""
+    """Where the sizes come from, in words."""
+
+
+def folders_of(stack: Stack) -> Iterator[str]:
+    """Every model or adapter of the stack file that is a path, as it is written there."""
+    for service in stack.services.values():
+        for version in service.versions.values():
+            for text in (version.model, *version.adapters.values()):
+                if text is not None and model_source(text).kind == "path":
+                    yield text
+
+
+def resolve(
+    text: str, *, path: str, catalog: Catalog, lock: Lock | None, folders: Mapping[str, Folder]
+) -> Resolved | Finding:
+    """One source to a model, or to the finding that says what is missing.
+
+    1. A path: the folder's own files; no lock entry.
+    2. A catalog id: the embedded weights where the entry has them, else its hub.
+    3. A hub or bucket: pinned by the lock file; without an entry an error names the command.
+    """
+    source = model_source(text)
+    if source.kind == "path":
+        return _folder(text, path, folders[text])
+    if source.kind == "catalog":
+        model = catalog.models.get(source.name)
+        if model is None:
+            return _unknown(source.name, path, catalog)
+        if model.embedded:
+            return _embedded(model)
+        if model.hub is None:
+            text = f"{model.id} has no public weights"
+            return _error("model-unavailable", path, text, "download them and name the folder")
+        return _locked(model.hub, "", path, lock, model)
+    scheme = source.kind
+    known = None
+    if scheme in ("hf", "modelscope"):
+        known = next((model for model in catalog.models.values() if model.on(scheme) == source.name), None)
+    return _locked(f"{scheme}://{source.name}", source.revision, path, lock, known)
+
+
+def _error(rule: str, path: str, text: str, fix: str) -> Finding:
+    return Finding(level=Level.ERROR, rule=rule, path=path, text=text, fix=fix)
+
+
+def _unknown(name: str, path: str, catalog: Catalog) -> Finding:
+    hint = nearest(name, catalog.models)
+    close = [known for known in catalog.models if _letters(name) and _letters(name) in _letters(known)]
+    if close and not hint:
+        hint = f"did you mean {', '.join(sorted(close, key=len)[:3])}?"
+    fix = hint or "`inferform models` lists them; a folder, s3://, hf:// or modelscope:// works too"
+    return _error("model-unknown", path, f"{name} is not in the catalog", fix)
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower())
+
+
+def _embedded(model: Model) -> Resolved:
+    name = model.embedded or model.id
+    reference = ModelReference(name=model.id, source=f"embedded://{name}", digest=model.digest or "")
+    return _from_catalog(model, reference)
+
+
+def _from_catalog(model: Model, reference: ModelReference) -> Resolved:
+    return Resolved(
+        reference=reference,
+        architecture=read(model.config),
+        weight_bytes=model.weight_bytes,
+        vision_bytes=VISION_WIDTH * model.vision_parameters,
+        methods=tuple(Method(method) for method in model.methods),
+        remote_code=model.remote_code,
+        engine_args=model.engine_args,
+        sized_by=f"catalog, {model.verified.value}",
+    )
+
+
+def _folder(text: str, path: str, folder: Folder) -> Resolved | Finding:
+    if folder.problem:
+        return _error("model-folder", path, folder.problem, "name a folder with config.json and *.safetensors")
+    try:
+        architecture = read(folder.config)
+    except UnknownArchitecture as problem:
+        fix = "sizes cannot be told; is this a causal model's folder?"
+        return _error("model-folder", path, f"{folder.path}: {problem}", fix)
+    return Resolved(
+        reference=ModelReference(name=folder.path.name, source=str(folder.path), digest=folder.digest),
+        architecture=architecture,
+        weight_bytes=folder.weight_bytes,
+        pickle_only=folder.pickle_only,
+        remote_code=folder.remote_code,
+        sized_by="its own files",
+    )
+
+
+def _locked(source: str, revision: str, path: str, lock: Lock | None, known: Model | None) -> Resolved | Finding:
+    """Pinned by the lock. A revision of the stack file must be the one that was locked."""
+    key = f"{source}@{revision}" if revision else source
+    entry = lock.models.get(key) if lock else None
+    if entry is None and known is not None and re.fullmatch(r"[0-9a-f]{40}", revision):
+        return _from_catalog(known, _pinned(source, revision, known.id))
+    if entry is None:
+        text = f"{key} can change, and inferform.lock has no entry for it"
+        return _error("lock-missing", path, text, "run `inferform lock`")
+    return _from_lock(source, path, entry, known)
+
+
+def _from_lock(source: str, path: str, entry: LockedModel, known: Model | None) -> Resolved | Finding:
+    try:
+        architecture = read(entry.config)
+    except UnknownArchitecture as problem:
+        text = f"the lock entry of {source} cannot be sized: {problem}"
+        return _error("lock-stale", path, text, "run `inferform lock --upgrade`")
+    name = known.id if known else source.rpartition("/")[2]
+    return Resolved(
+        reference=_pinned(source, entry.revision, name),
+        architecture=architecture,
+        weight_bytes=entry.weight_bytes,
+        vision_bytes=VISION_WIDTH * known.vision_parameters if known else 0,
+        methods=tuple(Method(method) for method in known.methods) if known else CHAT_METHODS,
+        pickle_only=entry.pickle_only,
+        remote_code=entry.remote_code,
+        engine_args=known.engine_args if known else {},
+        sized_by="inferform.lock",
+    )
+
+
+def _pinned(source: str, revision: str, name: str) -> ModelReference:
+    pinned = source if source.startswith("s3://") else f"{source}@{revision}"
+    return ModelReference(name=name, source=pinned, digest=revision)

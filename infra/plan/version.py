@@ -1,0 +1,161 @@
+"""One version before it has a place: its model, engine and wishes, checked by itself. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from catalog import Catalog, Engine
+from infra.plan.document import Finding, Level
+from infra.plan.fit import Need
+from infra.plan.folder import Folder
+from infra.plan.lock import Lock
+from infra.plan.resolve import Resolved, resolve
+from infra.stackfile import Service, Stack, Version, model_source, mount_source
+from infra.stackfile.checks import ENGINES
+from runtime.contract.version import EngineKind, Method, Mount
+
+CONCURRENCY = 16
+"""Sequences at once unless the version says otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A version that is sound by itself. `model` is None for a scripted engine or a process."""
+
+    service: str
+    name: str
+    declared: Version
+    owner: Service
+    path: str
+    engine: EngineKind | None
+    facts: Engine | None
+    model: Resolved | None = None
+    adapters: Mapping[str, Resolved] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """`service/version`, as in the lock file."""
+        return f"{self.service}/{self.name}"
+
+    @property
+    def most(self) -> int:
+        """Replicas at most; a stopped service keeps its place."""
+        return self.declared.replicas.max
+
+    def need(self, context: int, concurrency: int) -> Need | None:
+        """What is to be placed at this context and concurrency; None without a model."""
+        if self.model is None or self.facts is None:
+            return None
+        return Need(
+            architecture=self.model.architecture,
+            weight_bytes=self.model.weight_bytes,
+            vision_bytes=self.model.vision_bytes,
+            adapter_bytes=sum(adapter.weight_bytes for adapter in self.adapters.values()),
+            context=context,
+            concurrency=concurrency,
+            engine=self.facts,
+            cache_width=cache_width(self.declared),
+        )
+
+
+def cache_width(version: Version) -> float | None:
+    """Bytes of a cache element when an engine argument says another than the model's dtype."""
+    kind = str(version.engine_args.get("kvCacheDtype", "auto"))
+    return 1.0 if kind.startswith(("fp8", "int8")) else None
+
+
+def version_path(stack: Stack, service: str, version: str) -> str:
+    """The version's path as the user wrote it: the single-version shorthand has no `versions.main`."""
+    written = stack.declared.get(service, {})
+    return f"services.{service}.versions.{version}" if "versions" in written else f"services.{service}"
+
+
+def examine(
+    stack: Stack, service: str, name: str, *, catalog: Catalog, lock: Lock | None, folders: Mapping[str, Folder]
+) -> tuple[Candidate | None, list[Finding]]:
+    """Check one version by itself: its model is known, its method can serve it, what it may do is allowed."""
+    owner = stack.services[service]
+    declared = owner.versions[name]
+    path = version_path(stack, service, name)
+    engines = ENGINES[owner.method]
+    engine = declared.engine or (engines[0] if engines else None)
+    findings: list[Finding] = []
+    model: Resolved | None = None
+    if declared.model is not None and owner.method is not Method.PROCESS:
+        found = resolve(declared.model, path=f"{path}.model", catalog=catalog, lock=lock, folders=folders)
+        if isinstance(found, Finding):
+            return None, [found]
+        model = found
+        findings += model_findings(model, owner, declared, path)
+    adapters: dict[str, Resolved] = {}
+    for adapter, text in declared.adapters.items():
+        found = resolve(text, path=f"{path}.adapters.{adapter}", catalog=catalog, lock=lock, folders=folders)
+        if isinstance(found, Finding):
+            findings.append(found)
+        else:
+            adapters[adapter] = found
+    if any(finding.level is Level.ERROR for finding in findings):
+        return None, findings
+    candidate = Candidate(
+        service=service,
+        name=name,
+        declared=declared,
+        owner=owner,
+        path=path,
+        engine=engine,
+        facts=catalog.engines[engine.value] if engine else None,
+        model=model,
+        adapters=adapters,
+    )
+    return candidate, findings
+
+
+def model_findings(model: Resolved, owner: Service, version: Version, path: str) -> list[Finding]:
+    """What stands between this model and this service.
+
+    1. The method can serve it.
+    2. Weights that are pickles only need trust.pickle.
+    3. Code that comes with the model needs trust.remoteCode.
+    4. A declared context is at most the model's own.
+    """
+    findings = []
+    name, own = model.reference.name, model.architecture.context
+    if owner.method not in model.methods:
+        able = ", ".join(method.value for method in model.methods) or "none yet"
+        text = f"method {owner.method.value} cannot serve {name}"
+        fix = f"methods that can: {able}"
+        findings.append(Finding(level=Level.ERROR, rule="model-method", path=path, text=text, fix=fix))
+    if model.pickle_only and not owner.trust.pickle:
+        text = f"{name} has only pickled weights, and loading a pickle runs whatever code is in it"
+        fix = "convert them to safetensors, or say trust: {pickle: true}"
+        findings.append(Finding(level=Level.ERROR, rule="model-pickle", path=f"{path}.model", text=text, fix=fix))
+    if model.remote_code and not owner.trust.remote_code:
+        text = f"{name} needs Python code of its own, which is not run unasked"
+        fix = "read that code, then say trust: {remoteCode: true}"
+        findings.append(Finding(level=Level.ERROR, rule="model-remote-code", path=f"{path}.model", text=text, fix=fix))
+    if version.context is not None and version.context > own:
+        text = f"a context of {version.context} tokens is longer than the {own} that {name} was made for"
+        findings.append(
+            Finding(level=Level.ERROR, rule="fit-context", path=f"{path}.context", text=text, fix=f"context: {own}")
+        )
+    return findings
+
+
+def mounts(version: Version, folder: Path) -> tuple[Mount, ...]:
+    """The version's mounts as the contract writes them: paths absolute, git with its commit."""
+    return tuple(
+        Mount(mount_path=mount.mount_path, source=_mount_source(mount.source, folder), read_only=mount.read_only)
+        for mount in version.storage
+    )
+
+
+def _mount_source(text: str, folder: Path) -> str:
+    source = mount_source(text)
+    return str((folder / Path(text).expanduser()).absolute()) if source.kind == "path" else text
+
+
+def source_kind(text: str) -> str:
+    """catalog, path, s3, hf or modelscope."""
+    return model_source(text).kind
