@@ -64,7 +64,7 @@ class Running:
     async def ask(
         self, body: bytes | str | dict[str, Any] | None = None, *, path: str = PREFIX, method: str = "", **headers: str
     ) -> Answer:
-        """One request on its own connection; a dict is sent as JSON, the token is added unless `Authorization` is given."""
+        """One request on its own connection; a dict is sent as JSON; the token is added unless `Authorization` is."""
         reader, writer = await self.connect()
         try:
             writer.write(request_bytes(body, path=path, method=method, **headers))

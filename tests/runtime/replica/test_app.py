@@ -17,13 +17,12 @@ async def test_3_2_a_full_queue_is_450_queue_full_and_closes(tmp_path: Path) -> 
     async with running(
         tmp_path, {"text": "a b", "tokensPerSecond": 0.01}, template={"concurrency": 1}, limits={"queue": 1}
     ) as replica:
-        held = []
-        for number in range(2):
+        held, busy = [], replica.replica.load
+        for number in (1, 2):
             _, writer = await replica.connect()
             writer.write(request_bytes("Q"))
             held.append(writer)
-            busy = replica.replica.load
-            await until(lambda wanted=number + 1: busy().running + busy().queue == wanted)  # type: ignore[misc]
+            await until(lambda wanted=number: (load := busy()).running + load.queue == wanted)  # type: ignore[misc]
         for stream in (False, True):
             reader, writer = await replica.connect()
             writer.write(request_bytes({"prompt": "Q", "use_stream_chat": stream}))
