@@ -52,9 +52,8 @@ def installed(wanted: OnPath) -> Path | None:
     version = parse_version(said.stdout)
     if version is None or version < wanted.at_least:
         needed = ".".join(str(part) for part in wanted.at_least)
-        say(
-            f"  {program} is {said.stdout.strip() or 'of an unknown version'}, at least {needed} is needed: building one"
-        )
+        found = said.stdout.strip() or "of an unknown version"
+        say(f"  {program} is {found}, at least {needed} is needed: building one")
         return None
     return Path(program).parent
 

@@ -1,0 +1,113 @@
+"""Everything a clean clone needs: `python3 -m tools.setup`. What is done already is not done again.
+
+1. .venv from constraints.txt   2. the Pulumi CLI, found or built   3. the embedded model, repacked once
+4. a file backend and a passphrase for this project   5. with --test: Debian packages that benchmarks use
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tools import build, venv
+from tools.console import StepFailed, report, run, say
+from tools.project import Project
+
+DEBIAN_PACKAGES = {"nginx": "nginx-light"}
+"""Program to the Debian package that holds it: what benchmarks compare with. Tests do without."""
+
+
+def ensure(project: Project, *, test: bool = False) -> Path:
+    """Set the project up and return the folder of the Pulumi CLI. Raises StepFailed."""
+    with _alone(project.root):
+        venv.ensure(project.root)
+        tools = build.ensure("pulumi")
+        run(
+            [venv.python_of(project.root), "-m", "runtime.replica.sources.embedded"],
+            step="repacking the embedded model",
+            remedy="remove .venv and run this again; a full disk (270 MB are needed in the cache) is the usual reason",
+            cwd=project.root,
+            on_line=lambda line: say(line) if line.startswith("  ") else None,
+        )
+        project.prepare(tools)
+        if test:
+            _debian_packages()
+    return tools
+
+
+def _debian_packages() -> None:
+    missing = [package for program, package in DEBIAN_PACKAGES.items() if not _installed(program)]
+    if not missing:
+        return
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        say(f"benchmarks compare with {', '.join(missing)}: install it with your package manager to run them")
+        return
+    say(f"installing for benchmarks: {', '.join(missing)}")
+    # RUNLEVEL=1: the package must not start a server of its own.
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    commands = (["apt-get", "update", "-q"], ["apt-get", "install", "-qy", "--no-install-recommends", *missing])
+    try:
+        for command in commands:
+            run(command, step=" ".join(command), remedy="", environment=environment)
+    except StepFailed as error:
+        say(f"  not installed, benchmarks will say so ({error.step}: {error.output.splitlines()[-1:]})")
+
+
+def _installed(program: str) -> bool:
+    """Also in /usr/sbin, which is not on every user's PATH."""
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin") is not None
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Two set-ups of one checkout take turns."""
+    folder = root / ".inferform"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with (folder / ".setup.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another set-up of this checkout is running; waiting for it")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def script(action: Callable[[], int]) -> None:
+    """Run a script's action and exit: a failed step is explained, Ctrl-C is not a traceback."""
+    try:
+        code = action()
+    except StepFailed as error:
+        report(error)
+        code = 1
+    except KeyboardInterrupt:
+        say("\nstopped; run it again to go on from here")
+        code = 130
+    sys.exit(code)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Set the checkout up and say how to use it."""
+    parser = argparse.ArgumentParser(prog="scripts/setup", description=__doc__.splitlines()[0])
+    parser.add_argument("--test", action="store_true", help="also what the benchmarks need (as root: apt-get)")
+    options = parser.parse_args(arguments)
+    project = Project()
+    ensure(project, test=options.test)
+    say("set up; for a shell with pulumi and inferform on PATH:")
+    print(f"source {shown(project.environment_file)}")
+    return 0
+
+
+def shown(path: Path) -> str:
+    """A path as the user would type it: relative where that works from here."""
+    asked_from = Path(os.environ.get("INFERFORM_CALLED_FROM", os.curdir)).resolve()
+    return os.path.relpath(path, asked_from) if path.is_relative_to(asked_from) else str(path)
+
+
+if __name__ == "__main__":
+    script(main)

@@ -1,0 +1,53 @@
+"""`scripts/check` and `scripts/test`: every suite runs, each says how long it took, one failure fails the whole."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+from tools import setup
+from tools.console import say
+from tools.project import Project
+
+PACKAGES = ("catalog", "components", "infra", "runtime", "tools")
+CHECKS = {
+    "format": ["ruff", "format", "--check", "--quiet", "."],
+    "lint": ["ruff", "check", "--quiet", "."],
+    "types": ["mypy", "--strict", *(part for package in PACKAGES for part in ("-p", package))],
+    "layout": ["python", "-m", "pytest", "-q", "tests/test_layout.py"],
+}
+TESTS = {
+    "unit tests": ["python", "-m", "pytest", "-q", "tests", "--ignore=tests/e2e", "--ignore=tests/bench"],
+    "end-to-end tests": ["python", "-m", "pytest", "-q", "tests/e2e"],
+}
+
+
+def run_suites(suites: Mapping[str, Sequence[str]], project: Project, environment: Mapping[str, str]) -> int:
+    """Run each and print a table of seconds; 0 if all passed, else 1."""
+    results: list[tuple[str, int, float]] = []
+    for name, command in suites.items():
+        say(f"\n== {name}: {' '.join(command)}")
+        started = time.monotonic()
+        code = subprocess.call(command, cwd=project.root, env=dict(environment))
+        results.append((name, code, time.monotonic() - started))
+    sys.stdout.flush()
+    say("")
+    for name, code, seconds in results:
+        say(f"{name:<18} {'ok' if code == 0 else f'FAILED ({code})':<12} {seconds:6.1f} s")
+    return 1 if any(code for _, code, _ in results) else 0
+
+
+def main(which: str) -> int:
+    """`check` or `test`. Raises StepFailed where the set-up does not work."""
+    project = Project()
+    tools = setup.ensure(project, test=which == "test")
+    suites = CHECKS if which == "check" else {**CHECKS, **TESTS}
+    # The tools, and not this project's backend: tests bring their own.
+    return run_suites(suites, project, {**os.environ, "PATH": project.path(tools)})
+
+
+if __name__ == "__main__":
+    setup.script(lambda: main(sys.argv[1]))
