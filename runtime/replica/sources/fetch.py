@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 
 from runtime.contract.version import ModelReference, Trust
@@ -24,7 +27,21 @@ async def fetch(reference: ModelReference, cache: Path, report: Progress, *, tru
     def say(detail: str) -> None:
         loop.call_soon_threadsafe(report, detail)
 
-    return await asyncio.to_thread(fetch_source, source, reference.digest, cache, say, trust or Trust())
+    # A thread of its own that ends: repacking the embedded model uses torch, and a thread that ever did, kept in a
+    # pool, would slow down the engine's (see the transformers engine's worker).
+    done: Future[Path] = Future()
+    job = partial(fetch_source, source, reference.digest, cache, say, trust or Trust())
+    threading.Thread(target=_complete, args=(done, job), name="fetch", daemon=True).start()
+    return await asyncio.wrap_future(done)
+
+
+def _complete(done: Future[Path], job: Callable[[], Path]) -> None:
+    if not done.set_running_or_notify_cancel():
+        return
+    try:
+        done.set_result(job())
+    except BaseException as error:  # noqa: BLE001 - handed over to whoever waits
+        done.set_exception(error)
 
 
 def fetch_source(source: Source, digest: str, cache: Path, say: Progress, trust: Trust) -> Path:

@@ -1,4 +1,4 @@
-"""The engine as protocols see it: encode, generate, cancel, on the event loop; the model runs in the worker's thread."""
+"""The engine as protocols see it: encode, generate, cancel, on the event loop; the model runs in a thread."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from runtime.replica.engines.base import (
     Step,
 )
 from runtime.replica.engines.transformers.encoding import Encoder
-from runtime.replica.engines.transformers.loading import Loaded, load_model, physical_cores
+from runtime.replica.engines.transformers.loading import load_model, usable_cores
 from runtime.replica.engines.transformers.options import parse_options
 from runtime.replica.engines.transformers.request import Request, Sampled
 from runtime.replica.engines.transformers.runners.base import Runner
@@ -53,8 +53,6 @@ class TransformersEngine(Engine):
         self._options = parse_options(template.engine_args)
         self._open = 0  # generations between their first and last step
         self._worker: Worker | None = None
-        self._runner: Runner | None = None
-        self._loaded: Loaded | None = None
         self._notes: dict[str, Any] = {}
 
     async def start(self, report: Report) -> None:
@@ -64,48 +62,45 @@ class TransformersEngine(Engine):
         def say(phase: Phase, detail: str) -> None:
             loop.call_soon_threadsafe(report, phase, detail)
 
-        report(Phase.WEIGHTS, "")
-        await asyncio.to_thread(self._load, say)
-        assert self._loaded is not None and self._runner is not None
-
         def deliver(batch: list[Sampled]) -> None:
             loop.call_soon_threadsafe(_deliver, batch)
 
         def fail(requests: list[Request], reason: str) -> None:
             loop.call_soon_threadsafe(_fail, requests, reason)
 
-        self._encoder = Encoder(self._loaded.tokenizer)
-        self._worker = Worker(
-            self._runner,
+        report(Phase.WEIGHTS, "")
+        worker = Worker(
+            lambda: self._build(say),
             slots=self._template.concurrency,
             prefill_tokens=self._options.prefill_tokens,
-            text=self._encoder.token_text,
+            text=lambda token: self._encoder.token_text(token),
             deliver=deliver,
             fail=fail,
         )
-        self._worker.start()
+        worker.start()
+        try:
+            await asyncio.wrap_future(worker.built)
+        except asyncio.CancelledError:
+            await asyncio.to_thread(worker.stop)
+            raise
+        self._worker = worker
 
-    def _load(self, say: Report) -> None:
-        torch.set_num_threads(physical_cores(self._template.cpus))
+    def _build(self, say: Report) -> Runner:
+        torch.set_num_threads(usable_cores(self._template.cpus))
         template = self._template
         loaded = load_model(
-            self._folder,
-            self._options,
-            template.trust,
-            template.memory_gib,
-            lambda detail: say(Phase.WEIGHTS, detail),
+            self._folder, self._options, template.trust, template.memory_gib, lambda detail: say(Phase.WEIGHTS, detail)
         )
         context = loaded.context
         if template.context is not None:
             if template.context > context:
                 raise EngineFailed(f"context: {template.context} tokens are more than the model's own {context}")
             context = template.context
-        name = template.model.name if template.model else self._folder.name
-        self.card = ModelCard(name=name, context=context)
+        self.card = ModelCard(name=template.model.name if template.model else self._folder.name, context=context)
+        self._encoder, self._end_tokens = Encoder(loaded.tokenizer), loaded.end_tokens
         say(Phase.ENGINE, "warm-up")
         with torch.inference_mode():
             choice = choose_runner(loaded.model, slots=template.concurrency, context=context, fused=self._options.fused)
-        self._loaded, self._runner = loaded, choice.runner
         self._notes = {
             "dtype": str(loaded.model.dtype).removeprefix("torch."),
             "device": str(loaded.model.device),
@@ -114,13 +109,13 @@ class TransformersEngine(Engine):
         }
         if choice.fallback:
             self._notes["fallback"] = choice.fallback
+        return choice.runner
 
     async def stop(self) -> None:
         """Running generations end with EngineFailed."""
         if self._worker is not None:
             worker, self._worker = self._worker, None
             await asyncio.to_thread(worker.stop)
-        self._loaded = self._runner = None
 
     async def encode(self, prompt: Prompt) -> Encoded:
         """Long prompts are tokenized off the event loop."""
@@ -138,14 +133,14 @@ class TransformersEngine(Engine):
     async def generate(self, encoded: Encoded, sampling: Sampling) -> AsyncIterator[Step]:
         """One request. The iterator's end, however it comes, frees the slot."""
         if sampling.guided is not None:
-            raise NotSupported(f"guided decoding ({sampling.guided[0]}) is not in engine transformers; engine vllm has it")
-        if self._worker is None or self._loaded is None:
+            raise NotSupported(f"guided decoding ({sampling.guided[0]}): engine transformers has none; engine vllm has")
+        if self._worker is None:
             raise EngineFailed("the replica is stopping")
         worker = self._worker
         queue = self._limits().queue
         if queue and self._open >= self._template.concurrency + queue:
             raise QueueFull(f"{self._open - self._template.concurrency} requests wait, limits.queue is {queue}")
-        ends = frozenset(sampling.stop_tokens) | (frozenset() if sampling.ignore_eos else self._loaded.end_tokens)
+        ends = frozenset(sampling.stop_tokens) | (frozenset() if sampling.ignore_eos else self._end_tokens)
         inbox = _Inbox(TextStream(self._encoder.decode, sampling.stop))
         request = Request(
             prompt=encoded.token_ids,

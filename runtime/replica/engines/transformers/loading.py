@@ -173,7 +173,7 @@ def _line(error: BaseException) -> str:
     return " ".join(text.split())[:300] if text else type(error).__name__
 
 
-def physical_cores(cpus: float | None) -> int:
+def usable_cores(cpus: float | None) -> int:
     """Threads for torch: the cores that this replica may use."""
     usable = len(os.sched_getaffinity(0))
     return max(1, min(usable, int(cpus)) if cpus else usable)

@@ -12,10 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from runtime.replica.engines.base import TokenLogprob
 from runtime.replica.engines.transformers.request import Request
+
+FloatArray = npt.NDArray[np.float64]
 
 _CANDIDATES = 1024
 """Rows without top_k look at this many likeliest tokens first; a draw beyond their mass sorts the whole row."""
@@ -103,7 +106,7 @@ def _draw(logits: torch.Tensor, requests: Sequence[Request]) -> list[int]:
     return tokens
 
 
-def _choose(mass: np.ndarray, limit: int, top_p: float, number: float, *, complete: bool) -> int | None:  # type: ignore[type-arg]
+def _choose(mass: FloatArray, limit: int, top_p: float, number: float, *, complete: bool) -> int | None:
     """The index in `mass` (descending probabilities) that `number` in [0, 1) falls on; None: not decided by these.
 
     `complete`: `mass` holds all that top_k = `limit` allows.
@@ -127,7 +130,5 @@ def _logprob(row: torch.Tensor, token: int, alternatives: int, text: Callable[[i
     top: tuple[tuple[int, str, float], ...] = ()
     if alternatives > 0:
         values, ids = row.topk(min(alternatives, row.shape[-1]))
-        top = tuple(
-            (one, text(one), value) for one, value in zip(ids.tolist(), values.tolist(), strict=True)
-        )
+        top = tuple((one, text(one), value) for one, value in zip(ids.tolist(), values.tolist(), strict=True))
     return TokenLogprob(token, text(token), float(row[token]), top)

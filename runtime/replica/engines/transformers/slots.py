@@ -1,4 +1,4 @@
-"""The batch's K/V cache: per layer one tensor [slots, kv heads, capacity, head size] for keys and one for values."""
+"""The batch's K/V cache: per layer one tensor [slots, 2 * kv heads, capacity, head size], keys first, then values."""
 
 from __future__ import annotations
 
@@ -18,37 +18,32 @@ class Slots:
     def __init__(self, slots: int, context: int) -> None:
         self.count, self.context = slots, context
         self.capacity = 0
-        self.layers: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self.layers: list[torch.Tensor] = []
 
-    def fill(self, row: int, layers: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> None:
-        """Copy one sequence's keys and values ([kv heads, tokens, head size] per layer) into a row."""
-        length = layers[0][0].shape[1]
+    def fill(self, row: int, layers: Sequence[torch.Tensor]) -> None:
+        """Copy one sequence ([heads, tokens, head size] per layer) into a row."""
+        length = layers[0].shape[1]
         if not self.layers:
             self.capacity = self._fitting(length + 1)
-            self.layers = [(self._new(keys), self._new(values)) for keys, values in layers]
+            self.layers = [self._new(layer) for layer in layers]
         self.reserve(length + 1)
-        for (own_keys, own_values), (keys, values) in zip(self.layers, layers, strict=True):
-            own_keys[row, :, :length] = keys
-            own_values[row, :, :length] = values
+        for own, layer in zip(self.layers, layers, strict=True):
+            own[row, :, :length] = layer
 
     def move(self, source: int, target: int, length: int) -> None:
         """Copy a row over another."""
-        for keys, values in self.layers:
-            keys[target, :, :length] = keys[source, :, :length]
-            values[target, :, :length] = values[source, :, :length]
+        for layer in self.layers:
+            layer[target, :, :length] = layer[source, :, :length]
 
     def reserve(self, tokens: int) -> None:
         """Make room for rows of this many tokens."""
         if tokens <= self.capacity:
             return
-        old = self.capacity
-        self.capacity = self._fitting(tokens)
-        # One layer after the other, so that at most one layer exists twice.
-        for index, pair in enumerate(self.layers):
-            bigger = tuple(self._new(tensor[0]) for tensor in pair)
-            for target, source in zip(bigger, pair, strict=True):
-                target[:, :, :old] = source
-            self.layers[index] = (bigger[0], bigger[1])
+        old, self.capacity = self.capacity, self._fitting(tokens)
+        for index, layer in enumerate(self.layers):  # one after the other: at most one layer exists twice
+            bigger = self._new(layer[0])
+            bigger[:, :, :old] = layer
+            self.layers[index] = bigger
 
     def clear(self) -> None:
         """Give the memory back."""
@@ -62,6 +57,5 @@ class Slots:
 
     def _new(self, like: torch.Tensor) -> torch.Tensor:
         # Zeros, not empty: what a mask hides is still multiplied, and garbage may be NaN.
-        return torch.zeros(
-            self.count, like.shape[0], self.capacity, like.shape[-1], dtype=like.dtype, device=like.device
-        )
+        shape = (self.count, like.shape[0], self.capacity, like.shape[-1])
+        return torch.zeros(shape, dtype=like.dtype, device=like.device)

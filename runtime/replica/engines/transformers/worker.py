@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import torch
@@ -39,11 +40,15 @@ def plan_chunks(prefills: Sequence[Prefill], budget: int) -> list[tuple[Prefill,
 
 
 class Worker:
-    """Continuous batching. `deliver` and `fail` are called from the worker's thread."""
+    """Continuous batching. `build`, `deliver`, `fail` and `text` are called from the worker's thread.
+
+    All of torch happens in this one thread, loading included: OpenMP keeps a pool of threads per thread that ever used
+    it, and with more pool threads than cores it stops spinning, which halves the speed of small operations.
+    """
 
     def __init__(
         self,
-        runner: Runner,
+        build: Callable[[], Runner],
         *,
         slots: int,
         prefill_tokens: int,
@@ -51,8 +56,10 @@ class Worker:
         deliver: Callable[[list[Sampled]], None],
         fail: Callable[[list[Request], str], None],
     ) -> None:
-        self._runner, self._slots, self._budget, self._text = runner, slots, prefill_tokens, text
+        self._build, self._slots, self._budget, self._text = build, slots, prefill_tokens, text
         self._deliver, self._fail = deliver, fail
+        self.built: Future[None] = Future()  # done when `build` returned, or with its exception
+        self._runner: Runner | None = None
         self._changed = threading.Condition()
         self._waiting: deque[Request] = deque()
         self._prefills: list[Prefill] = []
@@ -77,54 +84,63 @@ class Worker:
             self._changed.notify()
 
     def stop(self) -> None:
-        """End the thread after its present step, and every request with a failure."""
+        """End the thread after its present step (or after `build`), and every request with a failure."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def tokens_held(self) -> int:
         """Tokens in the K/V cache."""
-        return self._runner.tokens_held() + sum(prefill.done for prefill in tuple(self._prefills))
+        held = self._runner.tokens_held() if self._runner is not None else 0
+        return held + sum(prefill.done for prefill in tuple(self._prefills))
 
     @torch.inference_mode()
     def _run(self) -> None:
-        while self._admit():
+        try:
+            runner = self._runner = self._build()
+        except BaseException as error:  # noqa: BLE001 - handed over to whoever waits for `built`
+            self.built.set_exception(error)
+            return
+        self.built.set_result(None)
+        while self._admit(runner):
             try:
-                self._step()
+                self._step(runner)
             except Exception as error:  # whatever the model raised, the thread must live for the next requests
                 log.exception("a model step failed")
-                self._fail_all(plain_reason(error))
-        self._fail_all("the replica is stopping")
+                self._fail_all(runner, plain_reason(error))
+        self._fail_all(runner, "the replica is stopping")
 
-    def _admit(self) -> bool:
+    def _admit(self, runner: Runner) -> bool:
         """Drop what was cancelled, give free slots to what waits; blocks while there is nothing to do."""
         with self._changed:
             while True:
                 if self._stopping:
                     return False
-                self._drop_cancelled()
+                self._drop_cancelled(runner)
                 while self._waiting and len(self._running) + len(self._prefills) < self._slots:
-                    self._prefills.append(Prefill(self._waiting.popleft(), self._runner.open()))
+                    request = self._waiting.popleft()
+                    self._prefills.append(Prefill(request, runner.open(len(request.prompt))))
                 if self._running or self._prefills:
                     return True
-                self._runner.reset()
+                runner.reset()
                 self._changed.wait()
 
-    def _drop_cancelled(self) -> None:
+    def _drop_cancelled(self, runner: Runner) -> None:
         if any(request.cancelled for request in self._waiting):
             self._waiting = deque(request for request in self._waiting if not request.cancelled)
         self._prefills = [prefill for prefill in self._prefills if not prefill.request.cancelled]
         for row in reversed(range(len(self._running))):
             if self._running[row].cancelled:
-                self._leave(row)
+                self._leave(runner, row)
 
-    def _leave(self, row: int) -> None:
-        self._runner.leave(row)
+    def _leave(self, runner: Runner, row: int) -> None:
+        runner.leave(row)
         self._running[row] = self._running[-1]
         self._running.pop()
 
-    def _step(self) -> None:
+    def _step(self, runner: Runner) -> None:
         planned = plan_chunks(self._prefills, self._budget)
         chunks: list[Chunk] = []
         joining: list[Request] = []
@@ -134,7 +150,7 @@ class Worker:
             chunks.append(Chunk(prefill.lane, prompt[prefill.done : prefill.done + size], last))
             if last:
                 joining.append(prefill.request)
-        logits = self._runner.step([request.next_input for request in self._running], chunks)
+        logits = runner.step([request.next_input for request in self._running], chunks)
         for prefill, size in planned:
             prefill.done += size
         self._prefills = [prefill for prefill in self._prefills if prefill.done < len(prefill.request.prompt)]
@@ -148,17 +164,17 @@ class Worker:
             batch.append(Sampled(request, draw.token, len(request.output), finish, ended, draw.logprobs))
         for row in reversed(range(len(self._running))):
             if batch[row].finish is not None:
-                self._leave(row)
+                self._leave(runner, row)
         self._deliver(batch)
 
-    def _fail_all(self, reason: str) -> None:
+    def _fail_all(self, runner: Runner, reason: str) -> None:
         with self._changed:
             failed = [*self._running, *(prefill.request for prefill in self._prefills)]
             if self._stopping:
                 failed += self._waiting
                 self._waiting.clear()
             self._running, self._prefills = [], []
-        self._runner.reset()
+        runner.reset()
         if failed:
             self._fail(failed, reason)
 

@@ -45,8 +45,8 @@ class Runner(ABC):
     def __init__(self) -> None:
         self.rows = Rows()
 
-    def open(self) -> Lane:
-        """A lane for a new prompt."""
+    def open(self, length: int) -> Lane:
+        """A lane for a new prompt of `length` tokens."""
         return Lane()
 
     @abstractmethod

@@ -58,7 +58,7 @@ class BatchedRunner(Runner):
         return logits
 
     def _join(self, lane: Lane) -> None:
-        layers = [(layer.keys[0], layer.values[0]) for layer in lane.cache.layers]
+        layers = [torch.cat((layer.keys[0], layer.values[0])) for layer in lane.cache.layers]
         self._cache.slots.fill(len(self.rows), layers)
         self.rows.lengths.append(lane.length)
         lane.cache = None
@@ -75,7 +75,7 @@ class BatchedRunner(Runner):
         self._cache.slots.clear()
 
 
-class SlotCache(Cache):
+class SlotCache(Cache):  # type: ignore[misc]
     """Transformers' view of the slots: update() writes one token per row at that row's own position."""
 
     def __init__(self, slots: Slots) -> None:
@@ -96,11 +96,10 @@ class SlotCache(Cache):
         self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *args: object, **kwargs: object
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Write [rows, kv heads, 1, head size]; returns all keys and values up to the longest row."""
-        keys, values = self.slots.layers[layer_idx]
-        keys[self._rows, :, self._positions] = key_states[:, :, 0]
-        values[self._rows, :, self._positions] = value_states[:, :, 0]
-        count = len(self._rows)
-        return keys[:count, :, : self._longest], values[:count, :, : self._longest]
+        layer, heads = self.slots.layers[layer_idx], key_states.shape[1]
+        layer[self._rows, :, self._positions] = torch.cat((key_states[:, :, 0], value_states[:, :, 0]), dim=1)
+        view = layer[: len(self._rows), :, : self._longest]
+        return view[:, :heads], view[:, heads:]
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """The longest row, the new token not counted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,13 @@ from transformers.cache_utils import DynamicLayer
 
 from runtime.replica.engines.transformers.runners.base import Chunk, Runner
 from runtime.replica.engines.transformers.runners.batched import BatchedRunner
+from runtime.replica.engines.transformers.runners.fused import FusedRunner, unfit
 from runtime.replica.engines.transformers.runners.sequential import SequentialRunner
+
+log = logging.getLogger(__name__)
+
+_LENGTH_DEPENDENT = ("dynamic", "longrope")
+"""Rotary embeddings whose angles change with the longest sequence of a batch, so that rows disturb each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +33,20 @@ def choose_runner(model: PreTrainedModel, *, slots: int, context: int, fused: bo
 
     A probe feeds two prompts of different lengths, batched and one by one, and compares. It is the warm-up, too.
     """
+    rotary = getattr(getattr(model, "model", None), "rotary_emb", None)
+    rope = getattr(rotary, "rope_type", "default")
+    if rope in _LENGTH_DEPENDENT:
+        return Choice(SequentialRunner(model), f"rotary embedding {rope} depends on the sequence's length")
     if layers := sorted({type(layer).__name__ for layer in _layers(model) if type(layer) is not DynamicLayer}):
         return Choice(SequentialRunner(model), f"the model's cache is not plain K/V ({', '.join(layers)})")
+    if fused:
+        reason = unfit(model)
+        if not reason:
+            runner = FusedRunner(model, slots, context)
+            reason = disagreement(model, runner)
+            if not reason:
+                return Choice(runner)
+        log.info("not on the fused path: %s", reason)
     batched = BatchedRunner(model, slots, context)
     reason = disagreement(model, batched)
     if reason:
@@ -47,15 +66,15 @@ def disagreement(model: PreTrainedModel, runner: Runner) -> str:
     expected = _probe(SequentialRunner(model), prompts, inputs)
     # bfloat16 rounds differently in differently shaped products; a wrong position or mask is off by far more.
     scale = float(expected.float().std())
-    error = float((probed.float() - expected.float()).abs().max())
+    off = float((probed.float() - expected.float()).abs().max())
     tolerance = {torch.float32: 1e-3, torch.float16: 0.05}.get(model.dtype, 0.3)
-    if not error <= tolerance * max(scale, 1e-6):
-        return f"rows of different lengths change the model's logits (by {error / max(scale, 1e-6):.2f} deviations)"
+    if not off <= tolerance * max(scale, 1e-6):
+        return f"rows of different lengths change the model's logits (by {off / max(scale, 1e-6):.2f} deviations)"
     return ""
 
 
 def _probe(runner: Runner, prompts: list[list[int]], inputs: list[int]) -> torch.Tensor:
-    runner.step([], [Chunk(runner.open(), prompt, last=True) for prompt in prompts])
+    runner.step([], [Chunk(runner.open(len(prompt)), prompt, last=True) for prompt in prompts])
     runner.step(inputs, [])
     logits = runner.step(inputs[::-1], [])
     runner.reset()

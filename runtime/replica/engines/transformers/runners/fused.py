@@ -1,0 +1,235 @@
+"""The fast path for Llama-like models: the same arithmetic with merged projections and few, large operations.
+
+On a CPU the generic forward spends two thirds of a small model's step between its operations. Here a step of all rows
+and all prompt chunks is one flat list of tokens [tokens, hidden]; only attention tells the sequences apart. Which
+models qualify is decided by their modules' names and shapes, and choice.py compares the logits with the model's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from runtime.replica.engines.transformers.runners.base import Chunk, Lane, Runner
+from runtime.replica.engines.transformers.slots import Slots
+
+_ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj"}
+_MLP = {"gate_proj", "up_proj", "down_proj", "act_fn"}
+_LAYER = {"self_attn", "mlp", "input_layernorm", "post_attention_layernorm"}
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One decoder layer's weights; biases may be absent."""
+
+    norm: torch.Tensor
+    qkv: torch.Tensor  # [(heads + 2 kv heads) * head size, hidden]
+    qkv_bias: torch.Tensor | None
+    out: torch.Tensor
+    out_bias: torch.Tensor | None
+    mlp_norm: torch.Tensor
+    gate_up: torch.Tensor  # [2 * intermediate, hidden]
+    down: torch.Tensor
+
+
+def unfit(model: Any) -> str:
+    """Why a model is not Llama-like ("" = it is)."""
+    body = getattr(model, "model", None)
+    layers = getattr(body, "layers", None)
+    if not layers or not all(hasattr(body, name) for name in ("embed_tokens", "norm", "rotary_emb")):
+        return "its modules are not Llama's"
+    for layer in layers:
+        for module, names in ((layer, _LAYER), (getattr(layer, "self_attn", None), _ATTENTION)):
+            if module is None or {name for name, _ in module.named_children()} != names:
+                return "its layers are not Llama's"
+        if {name for name, _ in layer.mlp.named_children()} != _MLP or layer.mlp.gate_proj.bias is not None:
+            return "its MLP is not Llama's"
+    if type(layers[0].mlp.act_fn).__name__ not in ("SiLU", "SiLUActivation"):
+        return "its activation is not SiLU"
+    linear = (layers[0].self_attn.q_proj, layers[0].mlp.down_proj, model.lm_head)
+    if not all(type(module) is torch.nn.Linear for module in linear):
+        return "its weights are quantized"
+    return ""
+
+
+class FusedRunner(Runner):
+    """Decodes all rows and computes prompt chunks in one pass over the weights."""
+
+    name = "fused"
+
+    def __init__(self, model: Any, slots: int, context: int) -> None:
+        super().__init__()
+        attention = model.model.layers[0].self_attn
+        self._size: int = attention.head_dim
+        self._scale: float = attention.scaling
+        self._heads: int = attention.q_proj.out_features // self._size
+        self._kv_heads: int = attention.k_proj.out_features // self._size
+        self._group = self._heads // self._kv_heads
+        self._epsilon: float = model.model.norm.variance_epsilon
+        self._layers = [_merge(layer) for layer in model.model.layers]
+        self._body, self._head = model.model, model.lm_head
+        self._device, self._dtype = model.device, model.dtype
+        self._slots = Slots(slots, context)
+
+    def open(self, length: int) -> Lane:
+        """A lane's cache is made whole at once: [layers, 2 * kv heads, length, head size]."""
+        shape = (len(self._layers), 2 * self._kv_heads, length, self._size)
+        return Lane(torch.empty(shape, dtype=self._dtype, device=self._device))
+
+    def step(self, tokens: Sequence[int], chunks: Sequence[Chunk]) -> torch.Tensor:
+        rows, lengths = len(tokens), self.rows.lengths
+        flat, positions, wanted = list(tokens), list(lengths), list(range(rows))
+        for chunk in chunks:
+            positions += range(chunk.lane.length, chunk.lane.length + len(chunk.tokens))
+            flat += chunk.tokens
+            if chunk.last:
+                wanted.append(len(flat) - 1)
+        hidden = self._forward(flat, positions, rows, chunks)
+        for chunk in chunks:
+            chunk.lane.length += len(chunk.tokens)
+        self.rows.lengths = [length + 1 for length in lengths]
+        for chunk in chunks:
+            if chunk.last:
+                self._slots.fill(len(self.rows), list(chunk.lane.cache))
+                self.rows.lengths.append(chunk.lane.length)
+                chunk.lane.cache = None
+        if len(wanted) < len(flat):
+            hidden = hidden[wanted]
+        logits: torch.Tensor = self._head(self._norm(hidden, self._body.norm.weight))
+        return logits
+
+    def _forward(self, flat: list[int], positions: list[int], rows: int, chunks: Sequence[Chunk]) -> torch.Tensor:
+        device, heads = self._device, self._heads
+        hidden: torch.Tensor = self._body.embed_tokens(torch.tensor(flat, device=device))
+        cos, sin = self._rotation(hidden, torch.tensor(positions, device=device))
+        if rows:
+            longest = max(self.rows.lengths) + 1
+            self._slots.reserve(longest)
+            places = torch.tensor(self.rows.lengths, device=device)
+            numbers = torch.arange(rows, device=device)
+            mask = self._mask(places, longest)
+        chunk_masks = [self._chunk_mask(chunk) for chunk in chunks]
+        attended = torch.empty(len(flat), heads * self._size, dtype=self._dtype, device=device)
+        for index, layer in enumerate(self._layers):
+            mixed = functional.linear(self._norm(hidden, layer.norm), layer.qkv, layer.qkv_bias)
+            mixed = mixed.view(len(flat), heads + 2 * self._kv_heads, self._size)
+            # Turns queries and keys; for the values cos is 1 and sin 0, which spares the splitting.
+            mixed = torch.addcmul(mixed * cos, mixed.roll(self._size // 2, -1), sin)
+            if rows:
+                cache = self._slots.layers[index]
+                cache[numbers, :, places] = mixed[:rows, heads:]
+                attended[:rows] = self._attend_rows(mixed[:rows, :heads], cache[:rows, :, :longest], mask)
+            at = rows
+            for chunk, chunk_mask in zip(chunks, chunk_masks, strict=True):
+                end = at + len(chunk.tokens)
+                attended[at:end] = self._attend_chunk(mixed[at:end], chunk, index, chunk_mask)
+                at = end
+            out = functional.linear(attended, layer.out, layer.out_bias)
+            hidden = hidden + out
+            gate_up = functional.linear(self._norm(hidden, layer.mlp_norm), layer.gate_up)
+            gate, up = gate_up.chunk(2, dim=-1)
+            hidden = hidden + functional.linear(functional.silu(gate) * up, layer.down)
+        return hidden
+
+    def _attend_rows(self, queries: torch.Tensor, cache: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        """[rows, heads, size] over [rows, 2 * kv heads, tokens, size]: the heads of a group ride as if they were
+        several query tokens of their key head, which spares repeating keys and values."""
+        rows = queries.shape[0]
+        out = functional.scaled_dot_product_attention(
+            queries.reshape(rows, self._kv_heads, self._group, self._size),
+            cache[:, : self._kv_heads],
+            cache[:, self._kv_heads :],
+            attn_mask=mask,
+            scale=self._scale,
+        )
+        return out.reshape(rows, -1)
+
+    def _attend_chunk(self, mixed: torch.Tensor, chunk: Chunk, index: int, mask: torch.Tensor | None) -> torch.Tensor:
+        start, end = chunk.lane.length, chunk.lane.length + len(chunk.tokens)
+        cache = chunk.lane.cache[index]
+        cache[:, start:end] = mixed[:, self._heads :].transpose(0, 1)
+        keys, values = cache[: self._kv_heads, :end], cache[self._kv_heads :, :end]
+        if self._group > 1:
+            keys, values = keys.repeat_interleave(self._group, 0), values.repeat_interleave(self._group, 0)
+        out = functional.scaled_dot_product_attention(
+            mixed[:, : self._heads].transpose(0, 1)[None],
+            keys[None],
+            values[None],
+            attn_mask=mask,
+            is_causal=mask is None,
+            scale=self._scale,
+        )
+        return out[0].transpose(0, 1).reshape(end - start, -1)
+
+    def _rotation(self, hidden: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """cos and sin [tokens, heads + 2 kv heads, size] from the model's own rotary embedding, whatever its kind.
+
+        x * cos + rotate_half(x) * sin equals x * cos + roll(x) * sin', where sin' has its first half negated.
+        """
+        cos, sin = (part[0] for part in self._body.rotary_emb(hidden[None], positions[None]))
+        half = self._size // 2
+        sin = torch.cat((-sin[:, :half], sin[:, half:]), dim=-1)
+        turned, kept = (-1, self._heads + self._kv_heads, -1), (-1, self._kv_heads, -1)
+        return (
+            torch.cat((cos[:, None].expand(turned), torch.ones_like(cos)[:, None].expand(kept)), dim=1),
+            torch.cat((sin[:, None].expand(turned), torch.zeros_like(sin)[:, None].expand(kept)), dim=1),
+        )
+
+    def _mask(self, places: torch.Tensor, longest: int) -> torch.Tensor | None:
+        """Additive [rows, 1, 1, tokens]; None when all rows are equally long."""
+        if min(self.rows.lengths) + 1 == longest:
+            return None
+        hidden = torch.arange(longest, device=self._device) > places[:, None]
+        mask = torch.zeros(hidden.shape, dtype=self._dtype, device=self._device).masked_fill_(hidden, float("-inf"))
+        return mask[:, None, None]
+
+    def _chunk_mask(self, chunk: Chunk) -> torch.Tensor | None:
+        """[chunk, past and chunk] for a prompt's later chunks; the first one is plainly causal."""
+        start, end = chunk.lane.length, chunk.lane.length + len(chunk.tokens)
+        if start == 0:
+            return None
+        return torch.arange(end, device=self._device) <= torch.arange(start, end, device=self._device)[:, None]
+
+    def _norm(self, hidden: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        return functional.rms_norm(hidden, weight.shape, weight, self._epsilon)
+
+    def leave(self, row: int) -> None:
+        last = len(self.rows) - 1
+        if row != last:
+            self._slots.move(last, row, self.rows.lengths[last])
+        self.rows.lengths[row] = self.rows.lengths[last]
+        self.rows.lengths.pop()
+
+    def reset(self) -> None:
+        self.rows.lengths = []
+        self._slots.clear()
+
+
+def _merge(layer: Any) -> Layer:
+    attention, mlp = layer.self_attn, layer.mlp
+    projections = (attention.q_proj, attention.k_proj, attention.v_proj)
+    biases = [projection.bias for projection in projections if projection.bias is not None]
+    return Layer(
+        norm=layer.input_layernorm.weight,
+        qkv=_merged(projections),
+        qkv_bias=torch.cat(biases) if biases else None,
+        out=attention.o_proj.weight,
+        out_bias=attention.o_proj.bias,
+        mlp_norm=layer.post_attention_layernorm.weight,
+        gate_up=_merged((mlp.gate_proj, mlp.up_proj)),
+        down=mlp.down_proj.weight,
+    )
+
+
+def _merged(linears: Sequence[Any]) -> torch.Tensor:
+    """One weight for several projections. The model's own become views of it, so nothing is held twice."""
+    merged = torch.cat([linear.weight for linear in linears])
+    at = 0
+    for linear in linears:
+        linear.weight = torch.nn.Parameter(merged[at : at + linear.out_features], requires_grad=False)
+        at += linear.out_features
+    return merged
