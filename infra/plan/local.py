@@ -2,8 +2,8 @@
 
 Rules of sizing, for a version that does not declare its context:
 1. The model's own context, when a replica then takes at most a quarter of the machine (room for more, and a rollout).
-2. Else the longest power of two (down to 2048) that keeps it within a quarter, then within a half.
-3. Else what fits the whole machine, with fewer sequences at once if need be.
+2. Else the longest power of two (down to 2048) that keeps it within a quarter.
+3. Else the same within a half, then within the whole, each with fewer sequences at once if need be.
 Neighbours and replica counts play no part: a changed bound must never change a version's hash.
 """
 
@@ -60,7 +60,7 @@ def size(candidate: Candidate, machine: Machine | None) -> Sized:
         return Sized(
             candidate=candidate,
             context=candidate.declared.context,
-            concurrency=candidate.declared.concurrency or CONCURRENCY,
+            concurrency=candidate.concurrency or CONCURRENCY,
             terms=bare,
             gpus=gpus,
         )
@@ -81,7 +81,7 @@ def choose(candidate: Candidate, machine: Machine | None, gpus: int) -> tuple[in
     """(context, concurrency): declared values stay; see the rules above."""
     assert candidate.model is not None
     own = candidate.model.architecture.context
-    declared, wanted = candidate.declared.context, candidate.declared.concurrency or CONCURRENCY
+    declared, wanted = candidate.declared.context, candidate.concurrency or CONCURRENCY
     if machine is None or declared is not None:
         return declared or own, wanted
     if gpus and machine.gpus and candidate.facts is not None:
@@ -89,10 +89,10 @@ def choose(candidate: Candidate, machine: Machine | None, gpus: int) -> tuple[in
     else:
         whole = usable(machine)
         budgets = (whole // 4, whole // 2, whole)
-    fewer = () if candidate.declared.concurrency else tuple(count for count in FEWER if count < wanted)
+    fewer = () if candidate.concurrency else tuple(count for count in FEWER if count < wanted)
     for budget in budgets:
-        last = budget == budgets[-1]
-        for concurrency in (wanted, *(fewer if last else ())):
+        quarter = len(budgets) > 1 and budget == budgets[0]
+        for concurrency in (wanted, *(() if quarter else fewer)):
             for context in contexts(own):
                 if total(replica_terms(candidate, context, concurrency, gpus)) <= budget:
                     return context, concurrency

@@ -44,6 +44,11 @@ class Candidate:
         """Replicas at most; a stopped service keeps its place."""
         return self.declared.replicas.max
 
+    @property
+    def concurrency(self) -> int | None:
+        """Sequences at once where the stack file says so."""
+        return self.declared.concurrency if "concurrency" in self.declared.model_fields_set else None
+
     def need(self, context: int, concurrency: int) -> Need | None:
         """What is to be placed at this context and concurrency; None without a model."""
         if self.model is None or self.facts is None:
