@@ -55,11 +55,11 @@ class Stack:
         return (self.folder / Path(text).expanduser()).absolute()
 
 
-def load(config: Mapping[str, object], *, folder: Path) -> Stack:
+def load(config: Mapping[str, object], *, folder: Path, built_only: bool = True) -> Stack:
     """Read a stack's config: keys as `services` or `inferform:services`, values as data or as JSON text.
 
     Keys of other namespaces (`pulumi:tags`, `aws:region`) are not ours and are passed over. Raises StackFileErrors with
-    every problem of the file.
+    every problem of the file. `built_only` false lets through what no target can realise yet: it can still be planned.
     """
     errors = Problems()
     raw = _sections(config, errors)
@@ -99,7 +99,8 @@ def load(config: Mapping[str, object], *, folder: Path) -> Stack:
             errors.checked(check_service(rough_service, at, groups=raw_groups, quotas=raw_quotas, folder=folder))
         if service is not None:
             parsed[name] = service.model_copy(update={"traffic": _traffic(service)})
-    errors.checked(not_available(raw))
+    if built_only:
+        errors.checked(not_available(raw))
 
     if errors.errors:
         shorthand = {name for name, value in declared.items() if "versions" not in _mapping_or_empty(value)}
