@@ -79,12 +79,23 @@ def internal_error() -> web.Response:
     return error(500, "InternalError", "internal error")
 
 
-def engine_error(problem: Exception) -> web.Response:
-    """What an engine raised for one request, in the gateway's shape."""
+def status_of(problem: Exception) -> int:
+    """The status code of what an engine raised for one request."""
     match problem:
         case QueueFull():
-            return error(450, "QueueFull", str(problem), reason="Queue Full", close=True)
+            return 450
         case PromptTooLong() | NotSupported():
-            return bad_request(str(problem))
+            return 400
         case _:
-            return error(500, "InternalError", str(problem))
+            return 500
+
+
+def engine_error(problem: Exception) -> web.Response:
+    """What an engine raised for one request, in the gateway's shape."""
+    match status_of(problem):
+        case 450:
+            return error(450, "QueueFull", str(problem), reason="Queue Full", close=True)
+        case 400:
+            return bad_request(str(problem))
+        case status:
+            return error(status, "InternalError", str(problem))

@@ -29,7 +29,12 @@ async def prepare_engine(spec: ReplicaSpec, limits: Callable[[], Limits], report
             from runtime.replica.sources import fetch
 
             report(Phase.WEIGHTS, "")
-            folder = await fetch(template.model, Path(spec.cache_folder), lambda detail: report(Phase.WEIGHTS, detail))
+            folder = await fetch(
+                template.model,
+                Path(spec.cache_folder),
+                lambda detail: report(Phase.WEIGHTS, detail),
+                trust=template.trust,
+            )
             return TransformersEngine(template, folder, limits)
         case _:
             raise EngineFailed(

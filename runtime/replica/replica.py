@@ -27,6 +27,7 @@ class Replica:
         self.spec, self.settings = spec, settings
         self.metrics = Metrics(spec.service)
         self.in_flight = 0
+        self.draining = asyncio.Event()  # open sockets close when they have answered what they were asked
         self.idle = asyncio.Event()  # no request is in flight
         self.idle.set()
         self.failure_seen = asyncio.Event()  # the status has told somebody that the start failed
@@ -60,6 +61,7 @@ class Replica:
     def drain(self) -> None:
         """Take no new work from now on."""
         self._report(Phase.DRAINING, "")
+        self.draining.set()
 
     def _report(self, phase: Phase, detail: str) -> None:
         if phase != self._phase:

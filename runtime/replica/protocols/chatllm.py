@@ -10,18 +10,13 @@ from aiohttp import web
 
 from runtime.contract.replica import Wire
 from runtime.replica import answers
-from runtime.replica.call import Call, Handler
+from runtime.replica.call import Call
 from runtime.replica.engines.base import Encoded, EngineFailed, Step
 from runtime.replica.protocols.chatllm_request import ChatRequest, Pair, parse, prompt_of
 from runtime.replica.protocols.passages import Grounding, ground
 from runtime.replica.replica import Replica
 
 TEXT = "text/plain; charset=utf-8"
-
-
-def routes() -> dict[str, Handler]:
-    """Methods of the service's root."""
-    return {"POST": answer}
 
 
 async def answer(call: Call) -> web.StreamResponse:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import orjson
@@ -39,6 +39,10 @@ class ChatRequest:
     history: tuple[Pair, ...] | None = None
     langchain: bool = False
     no_template: bool = False
+
+    def within(self, system_prompt: str | None, history: tuple[Pair, ...]) -> ChatRequest:
+        """The same request inside a dialogue."""
+        return replace(self, system_prompt=system_prompt, history=history)
 
 
 def parse(body: bytes, content_type: str, *, stream_default: bool) -> ChatRequest:

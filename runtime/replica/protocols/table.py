@@ -6,13 +6,13 @@ from aiohttp import web
 
 from runtime.contract.version import Method
 from runtime.replica import answers
-from runtime.replica.call import Call, Handler, Routes
-from runtime.replica.protocols import chatllm
+from runtime.replica.call import UPGRADE, Call, Handler, Routes
+from runtime.replica.protocols import chatllm, websocket
 
 
 def routes_of(method: Method) -> Routes:
     """Path -> method -> handler. ChatLLM is at the root of every method; `/v1` speaks one dialect."""
-    routes: dict[str, dict[str, Handler]] = {"/": chatllm.routes()}
+    routes: dict[str, dict[str, Handler]] = {"/": {"POST": chatllm.answer, UPGRADE: websocket.converse}}
     return routes
 
 

@@ -102,7 +102,9 @@ async def read_answer(reader: asyncio.StreamReader, method: str = "") -> Answer:
     head = (await reader.readuntil(b"\r\n\r\n")).decode()
     first, *lines = head.split("\r\n")[:-2]
     _, status, reason = first.split(" ", 2)
-    headers = CIMultiDict(tuple(line.split(": ", 1)) for line in lines)  # type: ignore[arg-type]
+    headers: CIMultiDict[str] = CIMultiDict(
+        (name, value) for name, _, value in (line.partition(": ") for line in lines)
+    )
     answer = Answer(int(status), reason, headers, b"")
     try:
         if method == "HEAD":
