@@ -148,12 +148,12 @@ class HostClient:
 
     def logs(self, service: str, hash: str, *, replica: str = "", tail: int = 200) -> str:
         """The last lines of a version's replicas, or of one."""
-        query = urlencode({"replica": replica, "tail": tail, "follow": 0})
+        query = _log_query(replica, tail, follow=False)
         return self._exchange("GET", f"{_version(service, hash)}/logs?{query}").decode(errors="replace")
 
     def follow_logs(self, service: str, hash: str, *, replica: str = "", tail: int = 200) -> Iterator[str]:
         """The last lines, then new ones as they come, without their line ends; ends when the host does."""
-        query = urlencode({"replica": replica, "tail": tail, "follow": 1})
+        query = _log_query(replica, tail, follow=True)
         with closing(_UnixConnection(self.path, None)) as connection:
             try:
                 answer = self._request(connection, "GET", f"{_version(service, hash)}/logs?{query}", b"")
@@ -262,6 +262,11 @@ def _problem(status: int, payload: bytes) -> HostProblem:
 
 def _version(service: str, hash: str) -> str:
     return f"/v1/services/{quote(service, safe='')}/versions/{quote(hash, safe='')}"
+
+
+def _log_query(replica: str, tail: int, *, follow: bool) -> str:
+    chosen = {"replica": replica} if replica else {}
+    return urlencode({**chosen, "tail": tail, "follow": int(follow)})
 
 
 def _route(service: str) -> str:

@@ -1,0 +1,5 @@
+"""`python -m infra.cli` is `inferform`."""
+
+from infra.cli import main
+
+main()

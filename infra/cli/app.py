@@ -1,0 +1,37 @@
+"""The command's surface: what there is, in the order in which a user meets it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import typer
+
+from infra.cli import author, models, observe, operate, reach
+from infra.cli.failure import reported
+
+app = typer.Typer(
+    name="inferform",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=(
+        "Deploy and scale models as an infrastructure diff.\n\n"
+        "Write a stack file with [bold]inferform init[/], look at what it means with [bold]inferform plan[/], "
+        "make it real with [bold]pulumi up[/], then [bold]inferform call SERVICE 'a question'[/]."
+    ),
+    epilog="Exit codes: 0 fine, 1 errors, 2 wrong usage, 3 warnings (plan --strict).",
+)
+
+PANELS: tuple[tuple[str, dict[str, Callable[..., None]]], ...] = (
+    ("Write a stack file", author.COMMANDS),
+    ("Reach a service", reach.COMMANDS),
+    ("See what runs", observe.COMMANDS),
+    ("Operate", operate.COMMANDS),
+)
+for panel, commands in PANELS:
+    for name, command in commands.items():
+        app.command(name, rich_help_panel=panel)(reported(command))
+
+app.add_typer(models.app, name="models", rich_help_panel="Write a stack file")
