@@ -1,0 +1,89 @@
+"""python -m runtime.gateway: one gateway process. The host starts it; `--view` runs it without a host."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import socket
+import sys
+from pathlib import Path
+
+import uvloop
+
+from runtime.gateway.gateway import Gateway
+from runtime.gateway.record import Records
+from runtime.gateway.server import run
+from runtime.gateway.watch import Watch, follow_file
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m runtime.gateway", description=__doc__)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--host-socket", type=Path, metavar="PATH", help="the host's admin socket, to watch and report to"
+    )
+    source.add_argument("--view", type=Path, metavar="FILE", help="serve this GatewayView (JSON); read again on change")
+    place = parser.add_mutually_exclusive_group(required=True)
+    place.add_argument("--fd", type=int, metavar="N", help="a listening socket that the starting process has bound")
+    place.add_argument("--listen", metavar="HOST:PORT", help="bind this address; port 0 takes a free one and prints it")
+    parser.add_argument("--nonce", default="", metavar="X", help="names this process in reports and process lists")
+    parser.add_argument(
+        "--access-log",
+        choices=("all", "errors", "off"),
+        default="all",
+        help="JSON lines on standard output: all requests, those answered 400 and above, or none",
+    )
+    parser.add_argument(
+        "--drain-seconds", type=float, default=30.0, metavar="S", help="after SIGTERM, time for running answers to end"
+    )
+    return parser
+
+
+def bind(listen: str) -> socket.socket:
+    """A socket bound to HOST:PORT (or [IPv6]:PORT). Raises ValueError and OSError."""
+    host, separator, port = listen.rpartition(":")
+    if not separator or not port.isdecimal():
+        raise ValueError(f"--listen {listen!r}: expected HOST:PORT, for example 127.0.0.1:8070")
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind((host, int(port)))
+    return bound
+
+
+async def serve(options: argparse.Namespace, listening: socket.socket) -> None:
+    """Serve until told to stop."""
+    log = None if options.access_log == "off" else sys.stdout
+    name = options.nonce or f"gateway-{os.getpid()}"
+    records = Records(
+        log=log, prefix=f"{os.getpid():x}{os.urandom(3).hex()}", only_errors=options.access_log == "errors"
+    )
+    gateway = Gateway(name, asyncio.get_running_loop(), records)
+    if options.view is not None:
+        source = asyncio.create_task(follow_file(gateway, options.view))
+    else:
+        source = asyncio.create_task(Watch(gateway, options.host_socket).run())
+    await run(gateway, listening, source, drain_seconds=options.drain_seconds)
+
+
+def main() -> int:
+    """Parse the command line and serve."""
+    options = arguments().parse_args()
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        listening = socket.socket(fileno=options.fd) if options.fd is not None else bind(options.listen)
+    except (OSError, ValueError) as error:
+        print(f"runtime.gateway: {error}", file=sys.stderr)
+        return 2
+    if options.listen is not None:
+        print("listening on {}:{}".format(*listening.getsockname()[:2]), file=sys.stderr, flush=True)
+    uvloop.run(serve(options, listening))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
