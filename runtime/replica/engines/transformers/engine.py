@@ -48,7 +48,7 @@ class TransformersEngine(Engine):
 
     def __init__(self, template: VersionTemplate, folder: Path, limits: Callable[[], Limits] = Limits) -> None:
         if template.adapters:
-            raise EngineFailed("adapters: the transformers engine has no LoRA adapters; engine vllm has")
+            raise NotSupported("adapters: engine transformers has no LoRA adapters; engine vllm has")
         self._template, self._folder, self._limits = template, folder, limits
         self._options = parse_options(template.engine_args)
         self._open = 0  # generations between their first and last step
