@@ -34,13 +34,18 @@ def set_stopped(text: str, service: str, stopped: bool) -> str:
     edited = _edited(text, keys, "true" if stopped else "false")
     # Aliases, merge keys and the like: rather no edit than another one than the user meant.
     _mapping(services, service)["stopped"] = stopped
-    if _parsed(edited) != document:
+    if not _means(edited, document):
         line = services.lc.key(service)[0] + 1
         wanted = f"stopped: {str(stopped).lower()}"
-        raise Failure(
-            f"services.{service} is written in a way that cannot be edited", f"set `{wanted}` below line {line}"
-        )
+        raise Failure(f"services.{service} cannot be edited as it is written", f"set `{wanted}` below line {line}")
     return edited
+
+
+def _means(text: str, document: Any) -> bool:
+    try:
+        return bool(YAML(typ="rt").load(text) == document)
+    except YAMLError:
+        return False
 
 
 def _edited(text: str, keys: Any, word: str) -> str:

@@ -25,7 +25,7 @@ def stop(service: options.Service, edit_only: EditOnly = False, stack: options.S
 
 
 def start(service: options.Service, edit_only: EditOnly = False, stack: options.Stack = None) -> None:
-    """Start a stopped service: takes `stopped` out of the stack file, then runs `pulumi up`.
+    """Start a stopped service: sets `stopped: false` in the stack file, then runs `pulumi up`.
 
     [dim]$ inferform start chat[/]
     """

@@ -37,6 +37,7 @@ def token(
 ) -> None:
     """Print a service's token, and nothing else.
 
+    [dim]$ inferform token chat --rotate-hint[/]
     [dim]$ TOKEN=$(inferform token chat)[/]
     """
     from infra.cli import client
@@ -51,7 +52,8 @@ def token(
     if rotate_hint:
         typer.echo(
             f"To rotate: set `tokenRotation: {record.rotation + 1}` on services.{service} in {here.file.name} "
-            f"and run `pulumi up`. The token above then works for {record.overlap_seconds:g} s more (tokenOverlapSeconds).",
+            f"and run `pulumi up`. The token above then works for {record.overlap_seconds:g} s more "
+            "(tokenOverlapSeconds).",
             err=True,
         )
 

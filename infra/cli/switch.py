@@ -26,9 +26,7 @@ def switch(service: str, *, stopped: bool, edit_only: bool, stack: str | None) -
         typer.echo(f"{file.name}: {service} is {'stopped' if stopped else 'not stopped'} already")
     else:
         _replace(file, edited)
-        typer.echo(
-            f"{file.name}: services.{service}: {'stopped: true was set' if stopped else 'stopped was taken out'}"
-        )
+        typer.echo(f"{file.name}: services.{service}: stopped: {str(stopped).lower()} was set")
     if edit_only:
         return
     status = run_pulumi(["up", "--yes", "--skip-preview", "--stack", here.stack], root=here.project.root)

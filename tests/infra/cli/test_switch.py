@@ -30,17 +30,18 @@ def fake_pulumi(folder: Path, monkeypatch: pytest.MonkeyPatch, status: int = 0) 
 def test_stop_changes_one_key_and_keeps_everything_else(project: Path) -> None:
     result = run(app, ["stop", "chat", "--edit-only"])
     assert (result.exit_code, result.output) == (0, "Pulumi.local.yaml: services.chat: stopped: true was set\n")
-    small = "replicas: {min: 1, max: 2}}"
-    edited = STACK_FILE.replace(small, "replicas: {min: 1, max: 2}, stopped: true}")
-    assert (project / "Pulumi.local.yaml").read_text() == edited
-    assert run(app, ["start", "chat", "--edit-only"]).exit_code == 0
-    assert (project / "Pulumi.local.yaml").read_text() == STACK_FILE
+    file = project / "Pulumi.local.yaml"
+    assert file.read_text() == STACK_FILE.replace("chat: {model", "chat: {stopped: true, model")
+    started = run(app, ["start", "chat", "--edit-only"])
+    assert started.output == "Pulumi.local.yaml: services.chat: stopped: false was set\n"
+    assert file.read_text() == STACK_FILE.replace("chat: {model", "chat: {stopped: false, model")
+    assert "is not stopped already" in run(app, ["start", "chat", "--edit-only"]).output
 
 
 def test_stop_in_block_style_adds_one_line() -> None:
     edited = set_stopped(STACK_FILE, "other", True)
     assert [line for line in edited.splitlines() if line not in STACK_FILE.splitlines()] == ["      stopped: true"]
-    assert set_stopped(edited, "other", False) == STACK_FILE
+    assert set_stopped(edited, "other", False) == edited.replace("stopped: true", "stopped: false")
 
 
 def test_indented_lists_and_long_lines_stay_as_they_are() -> None:
@@ -48,7 +49,15 @@ def test_indented_lists_and_long_lines_stay_as_they_are() -> None:
         "config:\n    inferform:services:\n        chat:\n            storage:\n                - mountPath: /a\n"
         f"                  source: empty://\n            env: {{A: {'x ' * 80}x}}\n            model: a\n"
     )
-    assert set_stopped(text, "chat", True) == text + "            stopped: true\n"
+    assert set_stopped(text, "chat", True) == text.replace(
+        "        chat:\n", "        chat:\n            stopped: true\n"
+    )
+
+
+def test_a_file_that_an_edit_might_bend_is_left_alone() -> None:
+    text = "base: &base {model: a}\nconfig:\n  inferform:services:\n    one: *base\n    two: *base\n"
+    with pytest.raises(Failure, match="cannot be edited"):
+        set_stopped(text, "one", True)
 
 
 def test_stop_runs_the_real_up_in_the_projects_folder(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
