@@ -86,8 +86,8 @@ def answer(answers: Answers, catalog: Catalog, *, ask: bool) -> Answers:
             typer.secho(problem, fg="yellow", err=True)
 
     if ask and answers.model is None:
-        typer.echo(f"Models of the catalog: {', '.join(sorted(catalog.models))}")
-        typer.echo("Others: hf://org/name, modelscope://org/name, s3://bucket/prefix, ./folder")
+        typer.echo(f"A model is one of the {len(catalog.models)} that `inferform models` lists,")
+        typer.echo("or hf://org/name, modelscope://org/name, s3://bucket/prefix, ./folder.")
     model = settle(answers.model, "Model", default, lambda value: model_problem(value, catalog))
     methods = methods_of(model, catalog)
     if ask and answers.method is None:

@@ -18,7 +18,7 @@ def switch(service: str, *, stopped: bool, edit_only: bool, stack: str | None) -
     """Edit `stopped` of a service, say so, and apply it."""
     here = find(stack)
     if not edit_only:
-        find_pulumi()  # before the file is touched
+        find_pulumi(here.project.root)  # before the file is touched
     file = here.file
     text = file.read_text(encoding="utf-8")
     edited = set_stopped(text, service, stopped)

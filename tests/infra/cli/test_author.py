@@ -67,7 +67,7 @@ def test_init_by_options_writes_a_file_that_loads(project: Path) -> None:
 
 
 def test_init_asks_for_what_no_option_says_and_asks_again_when_an_answer_is_wrong(project: Path) -> None:
-    answers = "SmolLM2\nSmolLM2-135M-Instruct\nstandard\npublic\n1\n0\n2\n"
+    answers = "SmolLM2-135M\nSmolLM2-135M-Instruct\nstandard\npublic\n1\n0\n2\n"
     result = run(app, ["init", "--stack", "demo", "--service", "talk"], input=answers)
     assert result.exit_code == 0, result.output
     assert "did you mean SmolLM2-135M-Instruct?" in result.stderr
