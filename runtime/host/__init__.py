@@ -1,0 +1,1 @@
+"""The local target's supervisor: desired state in SQLite becomes processes. Note: docs/designs/local-target.md"""

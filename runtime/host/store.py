@@ -1,0 +1,230 @@
+"""Desired state and what was started for it, in SQLite: whatever was answered survives the death of this host.
+
+Every method is one small statement or transaction, run inline; a commit is on the disk when the method returns.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+
+from runtime.contract.host import GatewaySettings, TokenRecord, VersionFailure, VersionRecord
+from runtime.contract.route import RouteTable
+from runtime.host.process import Identity
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS versions (service TEXT, hash TEXT, data TEXT NOT NULL, PRIMARY KEY (service, hash));
+CREATE TABLE IF NOT EXISTS slots (replica TEXT PRIMARY KEY, data TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS routes (service TEXT PRIMARY KEY, data TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS generations (service TEXT PRIMARY KEY, generation INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS tokens (service TEXT PRIMARY KEY, data TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """What is wanted of one version. Times are Unix seconds."""
+
+    record: VersionRecord
+    live: int = 0  # replicas by scale: autoscaled or by hand
+    lease_until: float = 0
+    temporary: int | None = None  # replaces `live` while the lease lasts
+    hold_until: float = 0  # after a lease ended: a stopped route does not count yet, it is about to move
+    orphan_since: float | None = None
+    swept: bool = False
+    deleting: bool = False
+    failure: VersionFailure | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.record.service, self.record.hash
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slot:
+    """A place for one replica's process. `nonce` without `pid`: about to be spawned, or the host died in between."""
+
+    replica: str
+    service: str
+    hash: str
+    number: int
+    nonce: str = ""
+    pid: int = 0
+    start: int = 0
+    boot: str = ""
+    socket: str = ""
+    spawned_at: float = 0
+    next_start: float = 0
+    crashes: int = 0  # in a row; sets the back-off
+    restarts: int = 0  # ever
+    error: str = ""
+    stopping_since: float | None = None
+    terminated_at: float | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.service, self.hash
+
+    @property
+    def identity(self) -> Identity | None:
+        return Identity(self.pid, self.start, self.boot, self.nonce) if self.pid else None
+
+    def emptied(self) -> Slot:
+        """The same slot without a process."""
+        return replace(self, nonce="", pid=0, start=0, boot="", socket="", stopping_since=None, terminated_at=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token:
+    """A service's token and, for a while, the one before it."""
+
+    record: TokenRecord
+    before: str = field(default="", repr=False)
+    before_until: float = 0
+
+    def valid(self, now: float) -> tuple[str, ...]:
+        """All tokens that open the service now, the newest first."""
+        return (self.record.token, self.before) if self.before and now < self.before_until else (self.record.token,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayProcess:
+    """The gateway's process and where it listens."""
+
+    settings: GatewaySettings
+    nonce: str = ""
+    pid: int = 0
+    start: int = 0
+    boot: str = ""
+
+    @property
+    def identity(self) -> Identity | None:
+        return Identity(self.pid, self.start, self.boot, self.nonce) if self.pid else None
+
+
+class Store:
+    """The host's database."""
+
+    def __init__(self, path: Path) -> None:
+        self._database = sqlite3.connect(path, isolation_level=None)
+        path.chmod(0o600)  # tokens are in it
+        self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute("PRAGMA synchronous=FULL")
+        self._database.executescript(SCHEMA)
+
+    def close(self) -> None:
+        self._database.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All writes inside are kept together or not at all."""
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
+
+    # Single values -----------------------------------------------------------------------------------------------
+    def get(self, key: str) -> str | None:
+        row = self._database.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def put(self, key: str, value: str) -> None:
+        self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    @property
+    def epoch(self) -> int:
+        return int(self.get("epoch") or 0)
+
+    @property
+    def gateway(self) -> GatewayProcess | None:
+        text = self.get("gateway")
+        if text is None:
+            return None
+        data = json.loads(text)
+        return GatewayProcess(**{**data, "settings": GatewaySettings.model_validate(data["settings"])})
+
+    def put_gateway(self, gateway: GatewayProcess) -> None:
+        self.put("gateway", json.dumps({**_plain(gateway), "settings": gateway.settings.to_data()}))
+
+    # Versions ----------------------------------------------------------------------------------------------------
+    def versions(self) -> list[Version]:
+        rows = self._database.execute("SELECT data FROM versions ORDER BY service, hash")
+        return [_version(text) for (text,) in rows]
+
+    def version(self, service: str, digest: str) -> Version | None:
+        where = (service, digest)
+        row = self._database.execute("SELECT data FROM versions WHERE service = ? AND hash = ?", where).fetchone()
+        return None if row is None else _version(row[0])
+
+    def put_version(self, version: Version) -> None:
+        failure = None if version.failure is None else version.failure.to_data()
+        data = {**_plain(version), "record": version.record.to_data(), "failure": failure}
+        self._database.execute("INSERT OR REPLACE INTO versions VALUES (?, ?, ?)", (*version.key, json.dumps(data)))
+
+    def delete_version(self, service: str, digest: str) -> None:
+        self._database.execute("DELETE FROM versions WHERE service = ? AND hash = ?", (service, digest))
+
+    # Slots -------------------------------------------------------------------------------------------------------
+    def slots(self) -> list[Slot]:
+        rows = [Slot(**json.loads(text)) for (text,) in self._database.execute("SELECT data FROM slots")]
+        return sorted(rows, key=lambda slot: (slot.service, slot.hash, slot.number))
+
+    def put_slot(self, slot: Slot) -> None:
+        self._database.execute("INSERT OR REPLACE INTO slots VALUES (?, ?)", (slot.replica, json.dumps(_plain(slot))))
+
+    def delete_slot(self, replica: str) -> None:
+        self._database.execute("DELETE FROM slots WHERE replica = ?", (replica,))
+
+    # Routes ------------------------------------------------------------------------------------------------------
+    def routes(self) -> dict[str, RouteTable]:
+        rows = self._database.execute("SELECT service, data FROM routes")
+        return {service: RouteTable.from_json(text) for service, text in rows}
+
+    def put_route(self, table: RouteTable) -> RouteTable:
+        """Store the table under the service's next generation; generations go on after a delete."""
+        with self.transaction():
+            where = (table.service,)
+            row = self._database.execute("SELECT generation FROM generations WHERE service = ?", where).fetchone()
+            stored = table.model_copy(update={"generation": 1 if row is None else row[0] + 1})
+            values = (table.service, stored.generation)
+            self._database.execute("INSERT OR REPLACE INTO generations VALUES (?, ?)", values)
+            self._database.execute("INSERT OR REPLACE INTO routes VALUES (?, ?)", (table.service, stored.to_json()))
+        return stored
+
+    def delete_route(self, service: str) -> None:
+        self._database.execute("DELETE FROM routes WHERE service = ?", (service,))
+
+    # Tokens ------------------------------------------------------------------------------------------------------
+    def tokens(self) -> dict[str, Token]:
+        rows = self._database.execute("SELECT service, data FROM tokens")
+        return {service: _token(text) for service, text in rows}
+
+    def put_token(self, service: str, token: Token) -> None:
+        data = json.dumps({**_plain(token), "record": token.record.to_data()})
+        self._database.execute("INSERT OR REPLACE INTO tokens VALUES (?, ?)", (service, data))
+
+    def delete_token(self, service: str) -> None:
+        self._database.execute("DELETE FROM tokens WHERE service = ?", (service,))
+
+
+def _plain(row: Version | Slot | Token | GatewayProcess) -> dict[str, object]:
+    return {entry.name: getattr(row, entry.name) for entry in fields(row)}
+
+
+def _version(text: str) -> Version:
+    data = json.loads(text)
+    failure = None if data["failure"] is None else VersionFailure.model_validate(data["failure"])
+    return Version(**{**data, "record": VersionRecord.model_validate(data["record"]), "failure": failure})
+
+
+def _token(text: str) -> Token:
+    data = json.loads(text)
+    return Token(**{**data, "record": TokenRecord.model_validate(data["record"])})

@@ -1,0 +1,46 @@
+"""The view that gateways watch, built from desired state and living replicas; its revision counts its changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from runtime.contract.host import Endpoint, GatewayView, ServiceView
+from runtime.contract.route import RouteTable
+from runtime.host.store import Token, Version
+
+
+def build_services(
+    versions: Iterable[Version],
+    routes: Mapping[str, RouteTable],
+    tokens: Mapping[str, Token],
+    endpoints: Mapping[tuple[str, str], tuple[Endpoint, ...]],
+    now: float,
+) -> dict[str, ServiceView]:
+    """Every service that has a version or a route. A version without replicas has no endpoint, but it is known."""
+    hashes: dict[str, dict[str, tuple[Endpoint, ...]]] = {service: {} for service in sorted(routes)}
+    for version in versions:
+        service, digest = version.key
+        hashes.setdefault(service, {})[digest] = endpoints.get(version.key, ())
+    return {
+        service: ServiceView(
+            table=routes.get(service),
+            tokens=tokens[service].valid(now) if service in tokens else (),
+            endpoints=by_hash,
+        )
+        for service, by_hash in hashes.items()
+    }
+
+
+class View:
+    """The newest view of this incarnation of the host."""
+
+    def __init__(self, incarnation: str) -> None:
+        self.current = GatewayView(incarnation=incarnation, revision=1)
+
+    def update(self, services: dict[str, ServiceView]) -> bool:
+        """Take the services; True when they differ from what was there: then the revision is one higher."""
+        if services == self.current.services:
+            return False
+        revision = self.current.revision + 1
+        self.current = GatewayView(incarnation=self.current.incarnation, revision=revision, services=services)
+        return True
