@@ -7,12 +7,21 @@ from aiohttp import web
 from runtime.contract.version import Method
 from runtime.replica import answers
 from runtime.replica.call import UPGRADE, Call, Handler, Routes
-from runtime.replica.protocols import chatllm, websocket
+from runtime.replica.protocols import bladellm, chatllm, openai, websocket
 
 
 def routes_of(method: Method) -> Routes:
     """Path -> method -> handler. ChatLLM is at the root of every method; `/v1` speaks one dialect."""
     routes: dict[str, dict[str, Handler]] = {"/": {"POST": chatllm.answer, UPGRADE: websocket.converse}}
+    if method in (Method.STANDARD, Method.VLLM):
+        routes |= {
+            "/v1/models": {"GET": openai.models},
+            "/v1/chat/completions": {"POST": openai.chat},
+            "/v1/completions": {"POST": openai.completions},
+            "/health": {"GET": openai.health},
+        }
+    if method is Method.BLADELLM:
+        routes |= bladellm.routes()
     return routes
 
 
