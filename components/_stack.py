@@ -1,0 +1,96 @@
+"""Stack: everything that a stack file declares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pulumi
+
+from components._gateway import Gateway
+from components._model_service import ModelService, refuse
+from components._planning import belongs_to, plan_of, project_folder, report
+from components._pools import ResourceGroup, ResourceQuota
+from infra.plan import Plan, text
+from infra.resources import options, token
+from infra.stackfile import LocalTarget
+from infra.stackfile import Stack as StackFile
+
+SECTIONS = ("target", "offline", "mirrors", "resourceGroups", "quotas", "services")
+
+
+class Stack(pulumi.ComponentResource):
+    """Load, plan, declare: a whole stack file.
+
+    Arguments: its keys without their namespace (target, offline, mirrors, resourceGroups, quotas, services). Paths in them are
+    relative to `folder`, the project's when absent. Errors, of the file or of the plan, all come at once and declare nothing.
+    """
+
+    services: dict[str, dict[str, Any]]
+    """By name: endpoint, token (secret), versions (name to hash), plan."""
+
+    def __init__(
+        self,
+        name: str,
+        args: Mapping[str, Any],
+        opts: pulumi.ResourceOptions | None = None,
+        *,
+        folder: Path | None = None,
+    ) -> None:
+        stack, plan = plan_of(args, folder or project_folder())
+        super().__init__(token("Stack"), name, {"target": stack.target.kind, "offline": stack.offline}, options(opts))
+        child = pulumi.ResourceOptions(parent=self)
+        if pulumi.runtime.is_dry_run():
+            pulumi.log.info(text(plan).rstrip(), self)
+        self._report(plan, stack)
+        refuse(plan.errors)
+
+        for group, declared in stack.resource_groups.items():
+            _reported(ResourceGroup(group, _data(declared), child), plan, "resourceGroups", group)
+        for quota, cap in stack.quotas.items():
+            _reported(ResourceQuota(quota, _data(cap), child), plan, "quotas", quota)
+        self.services = {}
+        if stack.services:
+            gateway = Gateway("gateway", _gateway(stack), child)
+            for service, keys in stack.declared.items():
+                args = {**keys, "state": gateway.state, "endpoint": gateway.endpoint}
+                self.services[service] = ModelService(service, args, child, plan=plan).outputs()
+        self.register_outputs(self.outputs())
+
+    def outputs(self) -> dict[str, Any]:
+        """What the stack gives to its program."""
+        return {"services": self.services}
+
+    def _report(self, plan: Plan, stack: StackFile) -> None:
+        """Log what belongs to no child; with errors there will be no children, so services are named to carry their own."""
+        owned = {"services": stack.services, "resourceGroups": stack.resource_groups, "quotas": stack.quotas}
+        for finding in plan.findings:
+            if not any(belongs_to(finding, section, name) for section, names in owned.items() for name in names):
+                report(finding, self)
+        if plan.errors:
+            for name, keys in stack.declared.items():
+                mine = [finding for finding in plan.findings if belongs_to(finding, "services", name)]
+                if mine:
+                    resource = pulumi.ComponentResource(
+                        token("ModelService"), name, dict(keys), options(pulumi.ResourceOptions(parent=self))
+                    )
+                    for finding in mine:
+                        report(finding, resource)
+
+
+def _reported(resource: pulumi.Resource, plan: Plan, section: str, name: str) -> None:
+    for finding in plan.findings:
+        if belongs_to(finding, section, name):
+            report(finding, resource)
+
+
+def _gateway(stack: StackFile) -> dict[str, Any]:
+    assert isinstance(stack.target, LocalTarget)
+    settings = stack.target.gateway.model_dump(by_alias=True)
+    return {**settings, "state": str(stack.path(stack.target.state))} if stack.target.state else settings
+
+
+def _data(model: Any) -> dict[str, Any]:
+    data: dict[str, Any] = model.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return data

@@ -1,0 +1,1 @@
+"""One module per target: how a component is realised there."""

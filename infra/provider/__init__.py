@@ -1,0 +1,8 @@
+"""The Pulumi plugin `pulumi-resource-inferform`: custom resources for what no other provider offers, and the components hosted."""
+
+
+def main() -> None:
+    """Serve as a plugin (console script)."""
+    from infra.provider.serve import main as serve  # late: importing a handler must not pull the server in
+
+    serve()

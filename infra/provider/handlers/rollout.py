@@ -1,0 +1,303 @@
+"""Rollout: the only waiter. It leases a version, seeds it, waits through the phases and proves it; see docs/designs/local-target.md."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from infra.hostclient import HostClient, HostGone, HostProblem
+from infra.provider import proof
+from infra.provider.diff import Change
+from infra.provider.handlers.base import Handler, Values, refreshed
+from infra.provider.handlers.host import endpoint
+from infra.provider.hosts import Hosts
+from infra.provider.identity import Identity
+from infra.provider.operation import Cancellation, Cancelled, Operation, Refused
+from infra.provider.rollout_steps import Failed, Ready, Timeouts, Waiting, failure_text, judge, seed
+from infra.provider.values import Secret, plain
+from runtime.contract.document import Document
+from runtime.contract.host import Scale
+from runtime.contract.phases import Phase
+from runtime.contract.route import RouteTable
+from runtime.contract.version import Bounds
+
+LEASE_SECONDS = 30.0
+RENEW_SECONDS = 8.0
+POLL_SECONDS = 0.1
+HANDOVER_SECONDS = 600.0
+"""After a recreate the old version stays at zero for so long at most: the route moves meanwhile, or it comes back by itself."""
+UNAUTHORIZED_SECONDS = 10.0
+LOG_LINES = 15
+
+
+class RolloutInputs(Document):
+    """What is declared. `share` and `token` matter while it runs and are no change by themselves."""
+
+    state: str
+    endpoint: str
+    service: str
+    hash: str
+    strategy: Literal["surge", "recreate"] = "surge"
+    surge: int = Field(default=1, ge=1)
+    timeouts: Timeouts = Timeouts()
+    stopped: bool = False
+    replicas: Bounds = Bounds()
+    share: int = Field(default=100, ge=0, le=100)
+    token: str = Field(repr=False)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Time as a rollout sees it; tests pass their own. `now` is Unix seconds."""
+
+    now: Callable[[], float] = time.time
+    sleep: Callable[[Cancellation, float], None] = Cancellation.sleep
+
+
+class RolloutHandler(Handler[RolloutInputs]):
+    """Create proves a new version; an update proves again what was stopped, lost, moved or grown."""
+
+    name = "Rollout"
+    form = "STATE|SERVICE/HASH"
+    description = "Waits for a version's replicas and proves them by one generation through the gateway; owns the rollout strategy."
+    inputs = RolloutInputs
+    outputs = {"proven": {"type": "boolean", "description": "A generation was answered by this very version."}}
+    secrets = frozenset({"token"})
+    undiffed = frozenset({"share", "token"})
+    not_repeated = frozenset({"share", "token", "timeouts"})
+    observed = "proven"
+
+    def __init__(self, hosts: Hosts, clock: Clock | None = None) -> None:
+        super().__init__(hosts)
+        self._clock = clock or Clock()
+        self._lock = threading.Lock()
+        self._services: dict[tuple[str, str], threading.Lock] = {}
+
+    def altered(self, host: HostClient, args: RolloutInputs, outputs: Values) -> str:
+        """A version that is meant to serve and cannot start."""
+        state = host.version(args.service, args.hash)
+        if not args.stopped and state.failure is not None and not any(replica.ready for replica in state.replicas):
+            return f"no replica is ready: {state.failure.reason}"
+        return ""
+
+    def explain(self, changes: list[Change]) -> str:
+        """What is done again, in words."""
+        if any(change.top in ("replicas", "endpoint", "stopped") for change in changes):
+            return "in place: running replicas are not restarted"
+        return ""
+
+    def create(self, inputs: Values, args: RolloutInputs, operation: Operation) -> tuple[str, Values]:
+        """Prove it. A stopped service is not proven: there is nothing that runs."""
+        if not args.stopped:
+            with self._one_recreate(args):
+                self._run(args, operation).prove()
+        return str(self.identity(args)), {**self.repeated(inputs), "proven": not args.stopped}
+
+    def update(
+        self, id: str, old: Values, outputs: Values, inputs: Values, args: RolloutInputs, operation: Operation
+    ) -> Values:
+        """Prove it again unless only a setting for later rollouts changed."""
+        before = RolloutInputs.model_validate(plain(old))
+        settings = {"strategy", "surge", "timeouts", "share", "token"}
+        same = before.model_dump(exclude=settings) == args.model_dump(exclude=settings)
+        changed = before.model_dump(include=settings) != args.model_dump(include=settings)
+        if same and changed and outputs.get("proven"):
+            return {**self.repeated(inputs), "proven": True}
+        return self.create(inputs, args, operation)[1]
+
+    def found(self, where: Identity, host: HostClient, inputs: Values, outputs: Values) -> tuple[Values, Values] | None:
+        """It is there as long as its version is; on an import its inputs are what the host knows."""
+        state = host.version(where.service, where.hash)
+        if inputs:
+            return inputs, outputs
+        table = _table(host, where.service)
+        settings = host.host().gateway.settings
+        weight = next((v.weight for v in table.versions.values() if v.hash == where.hash), 0) if table else 0
+        actual = RolloutInputs(
+            state=where.state,
+            endpoint=endpoint(settings.to_data() if settings else {}),
+            service=where.service,
+            hash=where.hash,
+            stopped=table.stopped if table else False,
+            replicas=state.record.bounds,
+            share=weight,
+            token=host.token(where.service).token,
+        )
+        inputs = refreshed({}, actual, type=RolloutInputs.model_validate)
+        inputs["token"] = Secret(actual.token)
+        return inputs, {**self.repeated(inputs), "proven": any(replica.ready for replica in state.replicas)}
+
+    def _run(self, args: RolloutInputs, operation: Operation) -> _Run:
+        return _Run(args, operation, self.hosts.writer(args.state, operation), self._clock)
+
+    @contextmanager
+    def _one_recreate(self, args: RolloutInputs) -> Iterator[None]:
+        """Two new versions of one service must not both take its memory at once."""
+        if args.strategy != "recreate":
+            yield
+            return
+        with self._lock:
+            lock = self._services.setdefault((args.state, args.service), threading.Lock())
+        with lock:
+            yield
+
+
+class _Run:
+    """One rollout under way. Every effect on the host is here; the decisions are in rollout_steps."""
+
+    def __init__(self, args: RolloutInputs, operation: Operation, host: HostClient, clock: Clock) -> None:
+        self.args = args
+        self.operation = operation
+        self.host = host
+        self.clock = clock
+        self.resting: list[str] = []  # hashes of old versions that were scaled to zero
+        self.renewed = 0.0
+        self.routed = False
+        self.stopped = False  # the route says so still: a start under way
+        self.name = ""
+
+    def prove(self) -> None:
+        """Lease, seed, wait, prove, end the lease; on any failure take the version back and raise Refused."""
+        args = self.args
+        began = self.clock.now()
+        table = _table(self.host, args.service)
+        others = [v.hash for v in table.versions.values() if v.hash != args.hash] if table else []
+        self.routed = table is not None and any(v.hash == args.hash for v in table.versions.values())
+        self.stopped = table is not None and table.stopped
+        live = {hash: self._wanted(hash) for hash in others}
+        state = self.host.lease(args.service, args.hash, LEASE_SECONDS)
+        self.renewed = began
+        self.name = state.record.name
+        try:
+            if args.strategy == "recreate" and not self.routed:
+                self._rest(hash for hash, count in live.items() if count)
+            scale = seed(bounds=args.replicas, share=args.share, live=live.values(), current=state.wanted)
+            if scale.temporary or state.wanted != scale.replicas:
+                state = self.host.scale(args.service, args.hash, scale)
+            self._wait(scale.replicas)
+            self._ask()
+        except Cancelled:
+            self._take_back()
+            raise Refused(
+                f"service {args.service}, version {self.name} ({args.hash}): cancelled while it came up"
+            ) from None
+        except (HostProblem, HostGone, Refused):
+            self._take_back()
+            raise
+        for hash in self.resting:
+            self.host.lease(args.service, hash, HANDOVER_SECONDS)
+        self.host.end_lease(args.service, args.hash)
+        self.operation.status(f"answered after {self.clock.now() - began:.1f} s")
+
+    def _wanted(self, hash: str) -> int:
+        try:
+            return self.host.version(self.args.service, hash).wanted
+        except HostProblem as problem:
+            if problem.code != "NotFound":
+                raise
+            return 0
+
+    def _rest(self, hashes: Iterator[str]) -> None:
+        """Recreate: the old versions give their memory back first; requests are held meanwhile."""
+        for hash in hashes:
+            self.host.lease(self.args.service, hash, LEASE_SECONDS)
+            self.resting.append(hash)
+            self.host.scale(self.args.service, hash, Scale(replicas=0, temporary=True))
+        while any(any(r.pid for r in self.host.version(self.args.service, hash).replicas) for hash in self.resting):
+            self.operation.status("recreate: waiting for the old version to stop; requests are held")
+            self._pause(POLL_SECONDS)
+
+    def _wait(self, want: int) -> None:
+        began, shown = self.clock.now(), ""
+        while True:
+            state = self.host.version(self.args.service, self.args.hash)
+            match judge(state, want=want, clocks=self.args.timeouts, began=began, now=self.clock.now()):
+                case Ready():
+                    return
+                case Failed() as failed:
+                    raise self._failure(failed)
+                case Waiting() as waiting:
+                    if str(waiting) != shown:
+                        shown = str(waiting)
+                        self.operation.status(shown)
+            self._pause(POLL_SECONDS)
+
+    def _ask(self) -> None:
+        """One generation, within the clock of the first token. A gateway may need a moment to see a new replica."""
+        args = self.args
+        began = self.clock.now()
+        clock = args.timeouts.first_token
+        while True:
+            left = clock - (self.clock.now() - began)
+            self.operation.status(f"first token {clock - left:.0f} s")
+            status = 0
+            try:
+                answer = proof.ask(
+                    args.endpoint, args.service, args.hash, args.token,
+                    timeout=max(left, 0.1), cancellation=self.operation.cancellation,
+                )  # fmt: skip
+                status, problem = answer.status, proof.verdict(answer, args.hash)
+                if not problem:
+                    return
+            except OSError as lost:
+                problem = f"the gateway at {args.endpoint} does not answer ({lost})"
+            spent = self.clock.now() - began
+            final = status not in proof.AGAIN and status != 0
+            if final or spent >= clock or (status == 401 and spent >= UNAUTHORIZED_SECONDS):
+                late = "" if final else f" for {spent:.0f} s (rollout.timeouts.firstToken is {clock:g} s)"
+                raise self._failure(Failed(Phase.FIRST_TOKEN, f"no generation was answered{late}: {problem}"))
+            state = self.host.version(args.service, args.hash)
+            if state.failure is not None and not any(replica.ready for replica in state.replicas):
+                raise self._failure(Failed(state.failure.phase, state.failure.reason, state.failure.log_tail))
+            self._pause(POLL_SECONDS)
+
+    def _pause(self, seconds: float) -> None:
+        """Wait, and keep the leases alive."""
+        if self.clock.now() - self.renewed >= RENEW_SECONDS:
+            self.renewed = self.clock.now()
+            for hash in (self.args.hash, *self.resting):
+                self.host.lease(self.args.service, hash, LEASE_SECONDS)
+        self.clock.sleep(self.operation.cancellation, seconds)
+
+    def _failure(self, failed: Failed) -> Refused:
+        tail = failed.log_tail
+        if not tail:
+            with suppress(HostProblem, HostGone):
+                text = self.host.logs(self.args.service, self.args.hash, tail=LOG_LINES)
+                tail = tuple(line for line in text.splitlines() if line.strip())
+        failed = Failed(failed.phase, failed.reason, tail[-LOG_LINES:])
+        return Refused(failure_text(service=self.args.service, version=self.name, hash=self.args.hash, failed=failed))
+
+    def _take_back(self) -> None:
+        """After a failure: the new version to zero, the old ones as they were.
+
+        A version that the route names keeps what it has: the host goes on trying. A service that was to be started stays under
+        the short lease at zero, because a released one runs on for a while.
+        """
+        service, hash = self.args.service, self.args.hash
+        with suppress(HostProblem, HostGone):
+            if self.routed and not self.stopped:
+                self.host.end_lease(service, hash)
+            elif self.routed:
+                self.host.scale(service, hash, Scale(replicas=0, temporary=True))
+            else:
+                self.host.scale(service, hash, Scale(replicas=0))
+                self.host.end_lease(service, hash)
+        for old in self.resting:
+            with suppress(HostProblem, HostGone):
+                self.host.end_lease(service, old)
+
+
+def _table(host: HostClient, service: str) -> RouteTable | None:
+    try:
+        return host.route(service).table
+    except HostProblem as problem:
+        if problem.code != "NotFound":
+            raise
+        return None

@@ -1,0 +1,143 @@
+"""Route: the only writer of a service's RouteTable. It returns when every ready gateway has applied it."""
+
+from __future__ import annotations
+
+import time
+from typing import Literal
+
+from infra.hostclient import HostClient, HostProblem
+from infra.provider.diff import Change
+from infra.provider.handlers.base import Failure, Handler, InitFailed, Values, refreshed
+from infra.provider.handlers.host import endpoint
+from infra.provider.identity import Identity
+from infra.provider.operation import Operation
+from infra.provider.values import UNKNOWN
+from runtime.contract.document import Document
+from runtime.contract.host import RouteState
+from runtime.contract.names import PREDICT_PREFIX
+from runtime.contract.replica import Limits, Wire
+from runtime.contract.route import RouteTable, RouteVersion
+from runtime.contract.version import Method
+
+APPLY_SECONDS = 60.0
+SLICE_SECONDS = 2.0
+
+
+class RouteInputs(Document):
+    """What is declared."""
+
+    state: str
+    gateway: str
+    service: str
+    method: Method = Method.STANDARD
+    versions: dict[str, RouteVersion]
+    limits: Limits = Limits()
+    auth: Literal["token", "none"] = "token"
+    wire: Wire = Wire()
+    webui: bool = False
+    stopped: bool = False
+
+    def table(self) -> RouteTable:
+        """The host's document; its generation is the host's."""
+        return RouteTable(
+            service=self.service, method=self.method, versions=self.versions, limits=self.limits, auth=self.auth,
+            wire=self.wire, webui=self.webui, stopped=self.stopped,
+        )  # fmt: skip
+
+    def endpoint(self) -> str:
+        """The service's URL."""
+        return service_endpoint(self.gateway, self.service)
+
+
+def service_endpoint(gateway: str, service: str) -> str:
+    """A service's URL behind a gateway."""
+    return f"{gateway.rstrip('/')}{PREDICT_PREFIX}{service}"
+
+
+class RouteHandler(Handler[RouteInputs]):
+    """Which versions answer, in which shares, under which limits."""
+
+    name = "Route"
+    form = "STATE|SERVICE"
+    description = "Which versions of a service answer, in which shares and under which limits; no replica restarts when it changes."
+    inputs = RouteInputs
+    outputs = {
+        "endpoint": {"type": "string", "description": "The service's URL."},
+        "generation": {"type": "integer", "description": "Counts the changes of the table; the host's."},
+    }
+    replace_on = frozenset({"state", "service"})
+    observed = "generation"
+
+    def refuse(self, old: Values, args: RouteInputs, operation: Operation) -> list[Failure]:
+        """Weights are percents of one whole."""
+        total = sum(version.weight for version in args.versions.values())
+        return [] if total == 100 else [Failure("versions", f"weights sum to {total}, they must sum to 100")]
+
+    def planned(self, inputs: Values, outputs: Values | None) -> Values:
+        """The URL follows from the inputs."""
+        gateway = inputs.get("gateway")
+        url = service_endpoint(gateway, str(inputs.get("service"))) if isinstance(gateway, str) else UNKNOWN
+        return {**super().planned(inputs, outputs), "endpoint": url}
+
+    def altered(self, host: HostClient, args: RouteInputs, outputs: Values) -> str:
+        """Another table than declared."""
+        return "" if _same(host.route(args.service).table, args.table()) else "the host has another table"
+
+    def explain(self, changes: list[Change]) -> str:
+        """Traffic in words."""
+        if any(change.path == "stopped" for change in changes):
+            return "in place: stopping answers 503 at once and ends all replicas; starting proves a replica first"
+        return "in place: the gateway applies it, no replica restarts"
+
+    def create(self, inputs: Values, args: RouteInputs, operation: Operation) -> tuple[str, Values]:
+        """Write the table and wait for the gateways."""
+        host = self.hosts.writer(args.state, operation)
+        state = host.put_route(args.table())
+        generation = state.table.generation
+        id = str(self.identity(args))
+        outputs = {**inputs, "endpoint": args.endpoint(), "generation": generation}
+        applied = self._wait(host, args.service, generation, operation)
+        if applied < generation:
+            reason = (
+                f"no ready gateway applied generation {generation} of the route within {APPLY_SECONDS:g} s "
+                f"(applied: {applied}); `pulumi up` tries again, the gateway's log is {args.state}/logs/gateway.log"
+            )
+            raise InitFailed(id, outputs, inputs, [reason])
+        return id, outputs
+
+    def delete(self, id: str, outputs: Values, args: RouteInputs, operation: Operation) -> None:
+        """Take the service away; its versions go after it."""
+        if host := self.hosts.remover(args.state, operation):
+            host.delete_route(args.service)
+
+    def found(self, where: Identity, host: HostClient, inputs: Values, outputs: Values) -> tuple[Values, Values] | None:
+        """The table as it is."""
+        state = host.route(where.service)
+        if inputs:
+            gateway = str(inputs["gateway"])
+        else:
+            settings = host.host().gateway.settings
+            gateway = endpoint(settings.to_data() if settings else {})
+        table = state.table.model_dump(exclude={"generation"})
+        actual = RouteInputs.model_validate({**table, "state": where.state, "gateway": gateway})
+        inputs = refreshed(inputs, actual, type=RouteInputs.model_validate)
+        return inputs, {**inputs, "endpoint": actual.endpoint(), "generation": state.table.generation}
+
+    def _wait(self, host: HostClient, service: str, generation: int, operation: Operation) -> int:
+        deadline = time.monotonic() + APPLY_SECONDS
+        while True:
+            operation.cancellation.check()
+            operation.status(f"waiting for the gateway to apply generation {generation}")
+            try:
+                return host.wait_route(service, generation, seconds=SLICE_SECONDS).applied
+            except HostProblem as problem:
+                if problem.code != "Invalid":
+                    raise
+                if time.monotonic() > deadline:
+                    state: RouteState = host.route(service)
+                    return state.applied
+            operation.cancellation.sleep(0.05)  # a host without any gateway may refuse at once
+
+
+def _same(table: RouteTable, declared: RouteTable) -> bool:
+    return table.model_copy(update={"generation": declared.generation}) == declared

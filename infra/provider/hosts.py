@@ -1,0 +1,163 @@
+"""The local hosts that this plugin talks to: finding them, starting them, one epoch a run for each."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from infra.hostclient import HostClient, HostGone, HostProblem, HostTimeout
+from infra.provider.operation import Operation, Refused
+from runtime.contract.host import HostInfo
+
+ASK_SECONDS = 0.05
+"""What Check and Diff may spend on the socket (DESIGN, `How Pulumi is used`, rule 11)."""
+START_SECONDS = 30.0
+DATABASE = "host.db"
+
+
+def host_command(state: Path, stack: str) -> list[str]:
+    """The command line of a state folder's daemon."""
+    return [sys.executable, "-m", "runtime.host", "--state", str(state), "--stack", stack]
+
+
+def host_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The daemon's environment: ours without what belongs to Pulumi, such as its passphrase and the stack's config."""
+    return {name: value for name, value in environment.items() if not name.startswith("PULUMI_")}
+
+
+class Hosts:
+    """Clients of hosts by state folder. Thread-safe."""
+
+    def __init__(self, command: Callable[[Path, str], Sequence[str]] = host_command) -> None:
+        self._command = command
+        self._lock = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
+        self._epochs: dict[str, int] = {}
+
+    def reader(self, state: str) -> HostClient:
+        """A client for reading."""
+        return HostClient.of_state(Path(state))
+
+    def asker(self, state: str) -> HostClient:
+        """A client for Check and Diff: it waits at most ASK_SECONDS."""
+        return HostClient.of_state(Path(state), timeout=ASK_SECONDS)
+
+    def writer(self, state: str, operation: Operation) -> HostClient:
+        """A client whose writes carry this run's epoch, asked for at the first real write. A host that died is started again.
+
+        Raises Refused when this folder has never had a host.
+        """
+        with self._of(state):
+            reader = self.reader(state)
+            try:
+                epoch = self._epoch(state, reader)
+            except HostTimeout:
+                raise
+            except HostGone:
+                if not (Path(state) / DATABASE).exists():
+                    raise Refused(f"there is no host for {state}; its Host resource makes one") from None
+                self._start(state, operation)
+                epoch = self._epoch(state, reader)
+        return HostClient.of_state(Path(state), epoch=epoch)
+
+    def remover(self, state: str, operation: Operation) -> HostClient | None:
+        """A writer for deletes; None when this folder has no host and no database: then there is nothing to delete."""
+        try:
+            return self.writer(state, operation)
+        except Refused:
+            return None
+
+    def ensure(self, state: str, operation: Operation) -> HostInfo:
+        """Adopt the folder's host, or start one. Raises Refused when it cannot start or belongs to another stack."""
+        with self._of(state):
+            try:
+                info = self.reader(state).host()
+            except HostTimeout:
+                raise
+            except HostGone:
+                info = self._start(state, operation)
+        if info.stack != operation.stack:
+            raise Refused(
+                f"the host of {state} belongs to the stack {info.stack}, this is {operation.stack}; "
+                "give this stack a state folder of its own (target.state)"
+            )
+        return info
+
+    def forget(self, state: str) -> None:
+        """The host was shut down: a new one gives new epochs."""
+        with self._lock:
+            self._epochs.pop(state, None)
+
+    def _of(self, state: str) -> threading.Lock:
+        with self._lock:
+            return self._locks.setdefault(state, threading.Lock())
+
+    def _epoch(self, state: str, client: HostClient) -> int:
+        known = self._epochs.get(state)
+        if known is None:
+            known = self._epochs[state] = client.new_epoch()
+            return known
+        client.host()  # so that a host that died is noticed before the write
+        return known
+
+    def _start(self, state: str, operation: Operation) -> HostInfo:
+        """Start the daemon in a session of its own: the engine kills the plugin's whole process group at its end."""
+        folder = Path(state)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        logs = folder / "logs"
+        logs.mkdir(exist_ok=True, mode=0o700)
+        operation.status("starting the host")
+        with (logs / "host.log").open("ab") as log:
+            before = log.tell()
+            process = subprocess.Popen(
+                list(self._command(folder, operation.stack)),
+                cwd=folder,
+                env=host_environment(os.environ),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        client = self.reader(state)
+        while True:
+            try:
+                return client.host()
+            except HostGone:
+                pass
+            code = process.poll()
+            if code is not None and code != 0:
+                # Another process may have won the race for the folder; then its host answers now.
+                try:
+                    return client.host()
+                except HostGone:
+                    tail = _tail(logs / "host.log", before)
+                    raise Refused(f"the host of {state} exited with {code} at its start:\n{tail}") from None
+            if time.monotonic() > deadline:
+                raise Refused(f"the host of {state} does not answer after {START_SECONDS:g} s; see {logs / 'host.log'}")
+            operation.cancellation.sleep(0.02)
+
+
+def _tail(path: Path, start: int, lines: int = 15) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(start)
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-lines:])
+
+
+def said(problem: HostProblem) -> str:
+    """A refusal of the host in words for the user."""
+    if problem.code == "StaleEpoch":
+        return (
+            "a newer run of Pulumi has taken over this stack's host, so this run's writes are refused; "
+            f"run `pulumi up` again ({problem.message})"
+        )
+    return problem.message or problem.code
