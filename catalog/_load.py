@@ -62,9 +62,10 @@ def _shipped() -> Mapping[str, Mapping[str, Fact]]:
 def _read(path: Path) -> dict[str, dict[str, Fact]]:
     """One file: `defaults` apply to every entry below; sections map an id to its facts."""
     try:
-        data = yaml.load(path.read_bytes(), Loader=_Loader) or {}
+        data = yaml.load(path.read_bytes(), Loader=_Loader)
     except (OSError, yaml.YAMLError) as problem:
         raise CatalogError(f"{path}: {problem}") from problem
+    data = {} if data is None else data
     if not isinstance(data, dict):
         raise CatalogError(f"{path}: a mapping of sections is wanted ({', '.join(SECTIONS)})")
     defaults = data.pop("defaults", {})

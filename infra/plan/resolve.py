@@ -80,10 +80,11 @@ def _error(rule: str, path: str, text: str, fix: str) -> Finding:
 
 
 def _unknown(name: str, path: str, catalog: Catalog) -> Finding:
-    hint = nearest(name, catalog.models)
-    close = [known for known in catalog.models if _letters(name) and _letters(name) in _letters(known)]
-    if close and not hint:
-        hint = f"did you mean {', '.join(sorted(close, key=len)[:3])}?"
+    wanted = _letters(name)
+    close = sorted(
+        (known for known in catalog.models if wanted and wanted in _letters(known)), key=lambda id: (len(id), id)
+    )
+    hint = f"did you mean {', '.join(close[:3])}?" if close else nearest(name, catalog.models)
     fix = hint or "`inferform models` lists them; a folder, s3://, hf:// or modelscope:// works too"
     return _error("model-unknown", path, f"{name} is not in the catalog", fix)
 
