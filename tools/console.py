@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -34,27 +35,42 @@ def report(error: StepFailed) -> None:
 
 
 class Heartbeat:
-    """Progress of one long step: at most a line every few seconds, or one line rewritten on a terminal."""
+    """Progress of one long step: a line every few seconds (on a terminal one line rewritten), also while nothing new comes.
 
-    def __init__(self, step: str, *, seconds: float = 10, clock: Callable[[], float] = time.monotonic) -> None:
-        self._step, self._clock = step, clock
+    A context manager: it says how long the step took, unless the step failed.
+    """
+
+    def __init__(self, step: str, *, seconds: float = 10) -> None:
+        self._step, self._text = step, "working"
         self._terminal = sys.stderr.isatty()
-        self._seconds = 0.2 if self._terminal else seconds
-        self._started = self._last = clock()
+        self._seconds = 0.5 if self._terminal else seconds
+        self._started = time.monotonic()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
 
-    def beat(self, text: str) -> None:
-        """Show `text` if it is time again."""
-        now = self._clock()
-        if now - self._last >= self._seconds:
-            self._last = now
-            self._show(f"  {self._step}: {text}, {now - self._started:.0f} s", end="" if self._terminal else "\n")
+    def __enter__(self) -> Heartbeat:
+        self._thread.start()
+        return self
 
-    def done(self) -> None:
-        """Say how long the step took."""
-        self._show(f"  {self._step}: done in {self._clock() - self._started:.0f} s", end="\n")
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        if kind is None:
+            self._show("done", end="\n")
+        elif self._terminal:
+            self._show(self._text, end="\n")
 
-    def _show(self, line: str, *, end: str) -> None:
+    def tell(self, text: str) -> None:
+        """What the next line says."""
+        self._text = text
+
+    def _beat(self) -> None:
+        while not self._over.wait(self._seconds):
+            self._show(self._text, end="" if self._terminal else "\n")
+
+    def _show(self, text: str, *, end: str) -> None:
         start = "\r\033[K" if self._terminal else ""
+        line = f"  {self._step}: {text}, {time.monotonic() - self._started:.0f} s"
         print(f"{start}{line}", end=end, file=sys.stderr, flush=True)
 
 

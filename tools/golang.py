@@ -37,17 +37,37 @@ def check_go(module: Path) -> None:
 
 def build(entry: Build, module: Path, output: Path) -> None:
     """Compile one program to `output`, checksums verified against the committed go.sum."""
-    step = f"{entry.output}"
-    beat = Heartbeat(step)
-    fetched: list[str] = []
-    packages: list[str] = []
+    with Heartbeat(entry.output) as beat:
+        packages = _download(entry, module, beat)
+        compiled = 0
 
-    def resolving(line: str) -> None:
+        def follow(line: str) -> None:
+            nonlocal compiled
+            compiled += 1
+            beat.tell(f"compiled {compiled} of about {packages} packages")
+
+        beat.tell("compiling")
+        run(
+            build_command(entry, output),
+            step=f"compiling {entry.output} ({entry.package})",
+            remedy="a full disk (`df -h`) or too little memory (about 3 GiB) is the usual reason; then run this again",
+            cwd=module,
+            environment=environment(),
+            on_line=follow,
+        )
+
+
+def _download(entry: Build, module: Path, beat: Heartbeat) -> int:
+    """Fetch the modules of one program; how many packages it consists of."""
+    fetched = packages = 0
+
+    def follow(line: str) -> None:
+        nonlocal fetched, packages
         if line.startswith("go: downloading"):
-            fetched.append(line)
-            beat.beat(f"downloading modules, {len(fetched)} so far")
+            fetched += 1
+            beat.tell(f"downloading modules, {fetched} so far")
         else:
-            packages.append(line)
+            packages += 1
 
     run(
         ["go", "list", "-deps", entry.package],
@@ -55,23 +75,9 @@ def build(entry: Build, module: Path, output: Path) -> None:
         remedy=NETWORK,
         cwd=module,
         environment=environment(),
-        on_line=resolving,
+        on_line=follow,
     )
-    compiled: list[str] = []
-
-    def compiling(line: str) -> None:
-        compiled.append(line)
-        beat.beat(f"compiled {len(compiled)} of about {len(packages)} packages")
-
-    run(
-        build_command(entry, output),
-        step=f"compiling {entry.output} ({entry.package})",
-        remedy="a full disk (`df -h`) or too little memory (about 3 GiB) is the usual reason; then run this again",
-        cwd=module,
-        environment=environment(),
-        on_line=compiling,
-    )
-    beat.done()
+    return packages
 
 
 def build_command(entry: Build, output: Path) -> list[str]:

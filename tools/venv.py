@@ -71,34 +71,25 @@ def requirements(root: Path) -> list[str]:
 
 
 def _pip(root: Path, what: str, remedy: str, *arguments: str, expected: int = 0) -> None:
-    beat = Heartbeat(what)
     seen: set[str] = set()
 
     def follow(line: str) -> None:
         words = line.split()
         if line.startswith("Collecting"):
             seen.add(words[1])
-            beat.beat(f"{len(seen)} of {expected}, looking at {words[1]}" if expected else f"looking at {words[1]}")
+            beat.tell(f"{len(seen)} of {expected}, looking at {words[1]}" if expected else f"looking at {words[1]}")
         elif line.strip().startswith("Downloading"):
-            beat.beat("downloading " + " ".join(words[1:]))
+            beat.tell("downloading " + " ".join(words[1:]))
         elif line.startswith("Installing collected"):
-            beat.beat("unpacking")
+            beat.tell("unpacking")
 
-    command: list[str | Path] = [
-        python_of(root),
-        "-m",
-        "pip",
-        "install",
-        "--no-input",
-        "--progress-bar",
-        "off",
-        *arguments,
-    ]
+    command: list[str | Path] = [python_of(root), "-m", "pip", "install", "--no-input", "--progress-bar", "off"]
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    step = f"pip install: {what}"
     try:
-        run(command, step=f"pip install: {what}", remedy=remedy, cwd=root, environment=environment, on_line=follow)
+        with Heartbeat(what) as beat:
+            run([*command, *arguments], step=step, remedy=remedy, cwd=root, environment=environment, on_line=follow)
     except StepFailed as error:
         if "No space left" in error.output:
             raise StepFailed(error.step, "free about 10 GB of disk, then run this again", error.output) from None
         raise
-    beat.done()
