@@ -35,7 +35,7 @@ def report(error: StepFailed) -> None:
 
 
 class Heartbeat:
-    """Progress of one long step: every few seconds a line (on a terminal one line, rewritten), whether or not it is new.
+    """Progress of one long step: every few seconds a line, new or not (on a terminal it is one line, rewritten).
 
     A context manager: it says how long the step took, unless the step failed.
     """
