@@ -18,6 +18,7 @@ class Gateway:
         self.name = name
         self.records = records
         self.view: GatewayView | None = None
+        self.viewed = asyncio.Event()  # the first view is there
         self.services: dict[str, Balancer] = {}
         self.draining = False
         self._loop = loop
@@ -28,6 +29,7 @@ class Gateway:
     def apply(self, view: GatewayView) -> None:
         """Take a new view at once: replicas and routes change in memory, nothing is reloaded."""
         self.view = view
+        self.viewed.set()
         for name, service in view.services.items():
             balancer = self.services.get(name)
             if balancer is None:

@@ -97,11 +97,15 @@ async def run(gateway: Gateway, listening: socket.socket, source: asyncio.Task[N
     server = Server(gateway)
     log = asyncio.create_task(gateway.records.run())
     stopping = asyncio.create_task(stop.wait())
-    await server.listen(listening)
-    _logger.info("listening on %s", listening.getsockname())
-    await asyncio.wait({stopping, source}, return_when=asyncio.FIRST_COMPLETED)
+    viewed = asyncio.create_task(gateway.viewed.wait())
+    # A restarted gateway that knows no service yet would answer 404: clients wait in the socket's backlog instead.
+    await asyncio.wait({stopping, source, viewed}, return_when=asyncio.FIRST_COMPLETED)
+    if viewed.done():
+        await server.listen(listening)
+        _logger.info("listening on %s", listening.getsockname())
+        await asyncio.wait({stopping, source}, return_when=asyncio.FIRST_COMPLETED)
     await server.drain(drain_seconds)
-    for task in (stopping, log):
+    for task in (stopping, log, viewed):
         task.cancel()
     await asyncio.to_thread(gateway.records.flush)
     if source.done():

@@ -31,7 +31,7 @@ async def run(folder: Folder, stack: str, commands: Commands, now: Callable[[], 
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, host.leave)
-        host.recover()
+        await host.recover()
         async with serve(host):
             await host.run()
         gone = not folder.database.exists()

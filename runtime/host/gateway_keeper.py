@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import signal
@@ -18,7 +19,7 @@ from runtime.host.decide import backoff
 from runtime.host.folder import Folder
 from runtime.host.gateways import Reports
 from runtime.host.listening import PortBusy, bind
-from runtime.host.process import Child, Identity, adopt, spawn
+from runtime.host.process import Child, Identity, adopt, command_line, spawn
 from runtime.host.store import GatewayProcess, Store
 
 STEADY_SECONDS = 10.0
@@ -54,11 +55,11 @@ class GatewayKeeper:
 
     @property
     def state(self) -> GatewayState:
-        """Ready: its process lives, and it has reported."""
+        """Ready: its process lives, and it has reported under its nonce."""
         return GatewayState(
             settings=self._row.settings if self._row else None,
             pid=self._child.identity.pid if self._child else None,
-            ready=self._child is not None and bool(self._reports.live()),
+            ready=self._child is not None and self._row is not None and self._reports.has(self._row.nonce),
             error=self._error,
         )
 
@@ -186,7 +187,8 @@ class GatewayKeeper:
             return set()
         found = child.identity
         self._keep(replace(self._row, pid=found.pid, start=found.start, boot=found.boot))
-        logs.note("gateway adopted", pid=found.pid)
+        self._listener = _listener_of(child)
+        logs.note("gateway adopted", pid=found.pid, listener=self._listener is not None)
         self._track(child)
         return {self._row.nonce}
 
@@ -197,3 +199,16 @@ class GatewayKeeper:
             child.close()
         if self._listener is not None:
             self._listener.close()
+
+
+def _listener_of(child: Child) -> socket.socket | None:
+    """The listening socket of an adopted gateway, so that its restart refuses nobody; None: it must be bound anew then."""
+    arguments = command_line(child.identity.pid)
+    with contextlib.suppress(ValueError, IndexError, OSError):
+        copy = child.borrow(int(arguments[arguments.index("--fd") + 1]))
+        if copy is not None:
+            listener = socket.socket(fileno=copy)
+            if listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                return listener
+            listener.close()
+    return None

@@ -30,6 +30,10 @@ class Reports:
         oldest = self._now() - SILENT_SECONDS
         return [report for at, report in self._reports.values() if at > oldest]
 
+    def has(self, gateway: str) -> bool:
+        """True when this gateway has reported to this incarnation of the host and is not silent."""
+        return any(report.gateway == gateway and self._applied(report) >= 0 for report in self.live())
+
     def revision(self) -> int | None:
         """The revision of our view that every live gateway has applied; None when there is no live gateway."""
         live = self.live()

@@ -26,6 +26,7 @@ from runtime.host.view import View, build_services
 IDLE_SECONDS = 1.0
 BUSY_SECONDS = 0.1
 CHORES_SECONDS = 30.0
+FIRST_ANSWER_SECONDS = 1.0
 
 
 class Host:
@@ -58,11 +59,13 @@ class Host:
         self.store.put(key, mine)
 
     # Life ----------------------------------------------------------------------------------------------------------
-    def recover(self) -> None:
+    async def recover(self) -> None:
         """Adopt what an earlier host left running; end what ran in our name and that no record knows."""
         found = list(scan(self._marks()))
         known = self.replicas.recover(found) | self.gateway.recover(found)
         self._end_strangers([identity for identity in found if identity.nonce not in known])
+        # Without an answer an adopted replica would count as not ready in the first view, and requests would wait.
+        await self.replicas.all_asked(FIRST_ANSWER_SECONDS)
         self.step()
 
     def _marks(self) -> list[str]:

@@ -31,6 +31,7 @@ class Probe:
         self._asking: asyncio.Task[ReplicaStatus | None] | None = None
         self._misses = 0
         self._failed_at: float | None = None
+        self.asked = asyncio.Event()  # the first question has an answer, or had none
         self.status: ReplicaStatus | None = None
         self.ready_since: float | None = None
 
@@ -70,6 +71,7 @@ class Probe:
                 if self.status is not None or os.path.exists(self._socket):
                     self._asking = asyncio.create_task(self._ask(session))
                     self._take(await self._asking)
+                self.asked.set()
                 await asyncio.sleep(READY_SECONDS if self.ready_since is not None else STARTING_SECONDS)
 
     async def _ask(self, session: aiohttp.ClientSession) -> ReplicaStatus | None:

@@ -7,6 +7,7 @@ count from boot, so they identify a process together with the boot id (proc(5), 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -15,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
+PIDFD_GETFD = 438
+"""Its number is the same on every architecture; Python has no function for it."""
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +136,11 @@ class Child:
         """Signal the process; nothing happens when it is already gone."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.pidfd, number)
+
+    def borrow(self, descriptor: int) -> int | None:
+        """A copy of one of its open files (pidfd_getfd(2)); None where the system does not allow it."""
+        copy = int(_LIBC.syscall(PIDFD_GETFD, self.pidfd, descriptor, 0))
+        return None if copy < 0 else copy
 
     def kill(self) -> None:
         """SIGKILL to the process and everything in its session."""

@@ -313,6 +313,14 @@ class Replicas:
                 self._put(replace(gone, restarts=slot.restarts + (1 if slot.pid else 0)))
         return adopted
 
+    async def all_asked(self, seconds: float) -> None:
+        """Wait until every replica was asked how it is, at most so long."""
+        asked = [asyncio.create_task(running.probe.asked.wait()) for running in self._running.values()]
+        if asked:
+            _, late = await asyncio.wait(asked, timeout=seconds)
+            for task in late:
+                task.cancel()
+
     def leave(self) -> None:
         """Let go of every process; they run on."""
         for running in self._running.values():

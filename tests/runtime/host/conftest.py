@@ -72,7 +72,9 @@ class HostUnderTest:
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         assert self.process is not None
         self.process.send_signal(number)
-        self.process.communicate()
+        self.process.wait()
+        assert self.process.stderr is not None
+        self.process.stderr.close()
 
     async def call(self, method: str, path: str, body: Any = None, epoch: int | None = None) -> Answer:
         headers = {} if epoch is None else {"X-Inferform-Epoch": str(epoch)}
