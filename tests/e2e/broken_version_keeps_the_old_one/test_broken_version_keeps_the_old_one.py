@@ -34,7 +34,7 @@ def test_the_update_fails_with_its_reason_and_the_old_version_serves(
         project.write({"chat": scripted("good")})
         project.up()
     assert ask(project.endpoint, "chat", token).text == "good"
-    assert [state.record.name for state in project.host.get_versions()] == ["main"]
+    assert [state.record.name for state in project.host.versions()] == ["main"]
     project.assert_no_changes()
 
 

@@ -19,6 +19,6 @@ def test_removing_a_service_removes_all_of_it_and_leaves_the_rest(project: Proje
     token = project.token("two")
     project.write({"two": scripted("two")})
     project.up()
-    assert {state.record.service for state in project.host.get_versions()} == {"two"}
+    assert {state.record.service for state in project.host.versions()} == {"two"}
     assert project.token("two") == token
     project.assert_no_changes()

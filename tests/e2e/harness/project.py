@@ -20,7 +20,7 @@ import psutil
 import yaml
 
 from infra.hostclient import HostClient, HostGone
-from runtime.contract.host import VersionState
+from runtime.contract.host import Scale, VersionState
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 STACK = "test"
@@ -71,7 +71,6 @@ class Project:
         self.state = folder / ".inferform" / STACK
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self.stack_file = folder / f"Pulumi.{STACK}.yaml"
-        self.host = HostClient(self.state)
         self.environment = {
             **os.environ,
             "PULUMI_HOME": str(folder / ".pulumi-home"),
@@ -89,6 +88,7 @@ class Project:
         (self.folder / "backend").mkdir(exist_ok=True)
         (self.folder / "run").mkdir(mode=0o700, exist_ok=True)
         os.environ["XDG_RUNTIME_DIR"] = self.environment["XDG_RUNTIME_DIR"]  # the host's sockets are found through it
+        self.host = HostClient.of_state(self.state)
         program = os.path.relpath(REPOSITORY / "infra", self.folder)
         (self.folder / "Pulumi.yaml").write_text(
             yaml.safe_dump(
@@ -208,12 +208,16 @@ class Project:
 
     def token(self, service: str = "chat") -> str:
         """The service's present token, asked of the host."""
-        return self.host.get_token(service).token
+        return self.host.token(service).token
 
     def versions(self, service: str = "chat") -> dict[str, VersionState]:
         """The versions that the host knows, by name; of two with one name the routed one."""
-        mine = [state for state in self.host.get_versions() if state.record.service == service]
+        mine = [state for state in self.host.versions() if state.record.service == service]
         return {state.record.name: state for state in sorted(mine, key=lambda state: state.routed)}
+
+    def scale(self, service: str, replicas: int) -> None:
+        """Set the live count of the version `main`, as an autoscaler or an operator would."""
+        self.host.scale(service, self.versions(service)["main"].record.hash, Scale(replicas=replicas))
 
     def pids(self, service: str = "chat") -> set[int]:
         """The process ids of the service's replicas."""

@@ -55,7 +55,7 @@ def check(project: Project, point: Point, text: str, token: str) -> str:
     answer = ask(project.endpoint, "chat", project.token())
     assert (answer.status, answer.text) == (200, text), f"{point}: {answer}"
     assert token in ("", project.token()), f"{point}: the token changed"
-    project.wait_until(lambda: len(project.host.get_versions()) == 1, what=f"{point}: one version")
+    project.wait_until(lambda: len(project.host.versions()) == 1, what=f"{point}: one version")
     replicas = project.processes("runtime.replica")
     project.wait_until(lambda: len(project.processes("runtime.replica")) == 1, what=f"{point}: {replicas}")
     assert len(project.processes("runtime.host")) == len(project.processes("runtime.gateway")) == 1

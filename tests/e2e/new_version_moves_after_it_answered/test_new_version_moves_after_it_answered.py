@@ -28,7 +28,7 @@ def test_the_old_version_serves_until_the_new_one_answers(project: Project) -> N
 def test_live_replicas_are_carried_over_to_the_new_version(project: Project) -> None:
     project.write({"chat": scripted("one", replicas={"min": 1, "max": 4})})
     project.up()
-    project.host.scale("chat", project.versions()["main"].record.hash, 3)
+    project.scale("chat", 3)
     project.wait_until(lambda: len(project.pids()) == 3, what="three replicas")
     project.write({"chat": scripted("two", replicas={"min": 1, "max": 4})})
     project.up()
