@@ -28,7 +28,7 @@ class ModelService(pulumi.ComponentResource):
     versions: dict[str, str]
     """Hash by version name."""
     plan: dict[str, Any]
-    """The rollout strategy with its reason, and per version what each replica gets."""
+    """The rollout strategy, and per version what each replica gets."""
 
     def __init__(
         self,
@@ -68,9 +68,9 @@ def refuse(errors: tuple[Finding, ...]) -> None:
 
 
 def summary(service: ServicePlan) -> dict[str, Any]:
-    """A service's plan in a few plain values."""
+    """A service's plan in a few plain values. Nothing that changes by itself: a rollout's reason tells the free memory."""
     return {
-        "rollout": {"strategy": service.rollout.strategy, "reason": service.rollout.reason},
+        "rollout": service.rollout.strategy,
         "versions": {
             version.name: {
                 "hash": version.hash,

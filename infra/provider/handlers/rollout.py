@@ -14,7 +14,7 @@ from pydantic import Field
 from infra.hostclient import HostClient, HostGone, HostProblem
 from infra.provider import proof
 from infra.provider.diff import Change
-from infra.provider.handlers.base import Handler, Values, refreshed
+from infra.provider.handlers.base import Handler, Values
 from infra.provider.handlers.host import endpoint
 from infra.provider.hosts import Hosts
 from infra.provider.identity import Identity
@@ -37,7 +37,7 @@ LOG_LINES = 15
 
 
 class RolloutInputs(Document):
-    """What is declared. `share` and `token` matter while it runs and are no change by themselves."""
+    """What is declared. Strategy, share and token matter to the next rollout and are no change by themselves."""
 
     state: str
     endpoint: str
@@ -69,7 +69,7 @@ class RolloutHandler(Handler[RolloutInputs]):
     inputs = RolloutInputs
     outputs = {"proven": {"type": "boolean", "description": "A generation was answered by this very version."}}
     secrets = frozenset({"token"})
-    undiffed = frozenset({"share", "token"})
+    undiffed = frozenset({"share", "strategy", "token"})
     not_repeated = frozenset({"share", "token", "timeouts"})
     observed = "proven"
 
@@ -127,10 +127,9 @@ class RolloutHandler(Handler[RolloutInputs]):
             stopped=table.stopped if table else False,
             replicas=state.record.bounds,
             share=weight,
-            token=host.token(where.service).token,
+            token="",  # `pulumi import` prints inputs as code; the token is no change, so the program's own takes its place
         )
-        inputs = refreshed({}, actual, type=RolloutInputs.model_validate)
-        inputs["token"] = Secret(actual.token)
+        inputs = {**actual.to_data(), "token": Secret("")}
         return inputs, {**self.repeated(inputs), "proven": any(replica.ready for replica in state.replicas)}
 
     def _run(self, args: RolloutInputs, operation: Operation) -> _Run:
