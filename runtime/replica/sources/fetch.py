@@ -10,7 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from runtime.contract.version import ModelReference, Trust
+from runtime.replica.sources.files import choose_files
 from runtime.replica.sources.reference import Source, SourceError, parse_source
+from runtime.replica.sources.remote import Manifest, Remote
+from runtime.replica.sources.store import fetched_once
 
 Progress = Callable[[str], None]
 """Details such as `120 of 269 MB`, called on the event loop that called fetch."""
@@ -62,4 +65,45 @@ def fetch_source(source: Source, digest: str, cache: Path, say: Progress, trust:
             except EmbeddedModelMissing as error:
                 raise SourceError(str(error)) from error
         case _:
-            raise SourceError(f"source {source.scheme}:// is not implemented")
+            return _fetch_remote(source, digest, cache, say, trust)
+
+
+def _fetch_remote(source: Source, digest: str, cache: Path, say: Progress, trust: Trust) -> Path:
+    # A hub's digest is a commit: it wins over the branch or tag in the source, which may have moved.
+    remote = open_remote(source, digest or source.revision)
+    manifest: Manifest | None = None
+    if not digest:
+        manifest = remote.manifest()
+        digest = manifest.revision
+    trusted = ("--pickle" if trust.pickle else "") + ("--code" if trust.remote_code else "")
+    name = f"{source.folder_name}--{digest[:12]}{trusted}"
+
+    def download(folder: Path) -> None:
+        listed = manifest or remote.manifest()
+        if source.scheme == "s3" and listed.revision != digest:
+            raise SourceError(
+                f"s3://{source.place} holds something else than was locked: its manifest is {listed.revision[:12]}, "
+                f"not {digest[:12]}; run `inferform lock` to accept what is there now"
+            )
+        remote.download(listed, choose_files(listed.files, trust, f"{source.scheme}://{source.place}"), folder, say)
+
+    return fetched_once(cache, name, download, {"source": f"{source.scheme}://{source.place}", "digest": digest})
+
+
+def open_remote(source: Source, revision: str) -> Remote:
+    """The remote place of a source. Clients are imported late: each costs most of a second."""
+    match source.scheme:
+        case "hf":
+            from runtime.replica.sources.hub_huggingface import HuggingFaceHub
+
+            return HuggingFaceHub(source, revision)
+        case "modelscope":
+            from runtime.replica.sources.hub_modelscope import ModelScopeHub
+
+            return ModelScopeHub(source, revision)
+        case "s3":
+            from runtime.replica.sources.s3 import S3Prefix
+
+            return S3Prefix(source)
+        case _:
+            raise SourceError(f"{source.scheme}:// is not a remote source")
