@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +27,8 @@ async def prepare_engine(spec: ReplicaSpec, limits: Callable[[], Limits], report
         case EngineKind.TRANSFORMERS:
             if template.model is None:
                 raise EngineFailed("the version names no model, and engine transformers needs one")
+            # Importing torch takes seconds: in a thread, so that the status answers meanwhile.
+            await asyncio.to_thread(importlib.import_module, "runtime.replica.engines.transformers")
             from runtime.replica.engines.transformers import TransformersEngine
             from runtime.replica.sources import fetch
 

@@ -31,6 +31,7 @@ class Replica:
         self.idle = asyncio.Event()  # no request is in flight
         self.idle.set()
         self.failure_seen = asyncio.Event()  # the status has told somebody that the start failed
+        self.knowledge: object | None = None
         self._engine: Engine | None = None
         self._phase, self._since, self._detail, self._error = Phase.IMAGE, time.time(), "", ""
 

@@ -8,6 +8,7 @@ from runtime.contract.version import Method
 from runtime.replica import answers
 from runtime.replica.call import UPGRADE, Call, Handler, Routes
 from runtime.replica.protocols import bladellm, chatllm, openai, websocket
+from runtime.web.page import build_page
 
 
 def routes_of(method: Method) -> Routes:
@@ -27,7 +28,18 @@ def routes_of(method: Method) -> Routes:
 
 async def root(call: Call) -> web.StreamResponse:
     """GET on the root of a ready replica: never one of the shapes that mean "wait" (3.1)."""
-    return await chatllm.status(call.replica)
+    if not call.settings.webui:
+        return await chatllm.status(call.replica)
+    call.protocol = "page"
+    replica = call.replica
+    page = build_page(
+        service=replica.spec.service,
+        model=replica.engine.card.name,
+        method=replica.spec.template.method.value,
+        context=replica.engine.card.context,
+        knowledge=replica.knowledge is not None,
+    )
+    return web.Response(body=page.body, headers=page.headers)
 
 
 def unknown_path(method: Method) -> web.Response:
