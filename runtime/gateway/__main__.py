@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import logging
 import os
+import resource
 import socket
 import sys
 from pathlib import Path
@@ -55,6 +56,12 @@ def bind(listen: str) -> socket.socket:
     return bound
 
 
+def raise_file_limit() -> None:
+    """Every open stream costs two descriptors; the usual soft limit of 1024 is far below what one process can serve."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 async def serve(options: argparse.Namespace, listening: socket.socket) -> None:
     """Serve until told to stop."""
     log = None if options.access_log == "off" else sys.stdout
@@ -81,6 +88,7 @@ def main() -> int:
         return 2
     if options.listen is not None:
         print("listening on {}:{}".format(*listening.getsockname()[:2]), file=sys.stderr, flush=True)
+    raise_file_limit()
     uvloop.run(serve(options, listening))
     return 0
 

@@ -135,12 +135,14 @@ class Request:
         self.started = now
         self.abort: Abort | None = None
         self.answered = False  # the head of an answer was sent
+        self.running = False  # its task has begun
 
     def cancel(self, why: Abort) -> None:
-        """End the request's task; it sends what is still to be sent."""
+        """End the request's task; it sends what is still to be sent. One that has not begun looks at `abort` first."""
         if self.abort is None:
             self.abort = why
-            self.client.cancel_task()
+            if self.running:
+                self.client.cancel_task()
 
 
 class ClientConnection(asyncio.Protocol):

@@ -72,8 +72,12 @@ class Proxy:
     async def _handle(self, request: Request) -> None:
         record = self._gateway.records.begin(request)
         client = request.client
+        request.running = True
         try:
-            await self._serve(request, record)
+            if request.abort is not None:
+                self._aborted(request, record, request.abort)
+            else:
+                await self._serve(request, record)
         except Refused as refused:
             record.error = refused.error
             self._answer(request, record, refused.answer)

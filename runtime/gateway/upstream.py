@@ -60,6 +60,7 @@ class ReplicaConnection(asyncio.Protocol):
         self._streaming = False
         self._reading_paused = False
         self._answered = False
+        self._unwanted = False  # given up, perhaps while connecting
         self._keep = False  # the replica will keep the connection
         self._lost: tuple[Exception | None] | None = None  # the connection ended, with this error if any
         self.reused = False
@@ -151,6 +152,7 @@ class ReplicaConnection(asyncio.Protocol):
     def abort(self) -> None:
         """Close at once; a replica sees that its client has gone."""
         self.reusable = False
+        self._unwanted = True
         if self._transport is not None:
             self._transport.abort()
 
@@ -159,6 +161,8 @@ class ReplicaConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
+        if self._unwanted:
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol. The hot path: one scan, one write per read."""
@@ -298,16 +302,17 @@ class ReplicaPool:
                 connection.reused = True
                 return connection
             connection.abort()
-        async with asyncio.timeout(CONNECT_SECONDS):
-            if self._path:
-                _, connection = await self._loop.create_unix_connection(
-                    lambda: ReplicaConnection(self._loop), self._path
-                )
-            else:
-                _, connection = await self._loop.create_connection(
-                    lambda: ReplicaConnection(self._loop), self._host, self._port
-                )
-        return connection
+        made = ReplicaConnection(self._loop)
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                if self._path:
+                    await self._loop.create_unix_connection(lambda: made, self._path)
+                else:
+                    await self._loop.create_connection(lambda: made, self._host, self._port)
+        except BaseException:
+            made.abort()  # it may have been made in the very moment of giving up
+            raise
+        return made
 
     def give_back(self, connection: ReplicaConnection) -> None:
         """Keep a connection whose exchange has ended well; close any other."""

@@ -18,6 +18,11 @@ from runtime.gateway.record import Records
 from runtime.gateway.server import Server, serving
 
 TOKEN = "YWJjZGVmMDEyMw=="
+AUTH = b"Authorization: " + TOKEN.encode() + b"\r\n"
+HANDSHAKE = (
+    b"GET /api/predict/chat HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
 Script = Callable[["Connection"], Awaitable[None]]
 
 
@@ -61,6 +66,40 @@ async def answering(connection: Connection) -> None:
         await connection.answer(connection.replica.name.encode())
 
 
+async def silent(connection: Connection) -> None:
+    await connection.head()
+    await connection.reader.read()
+
+
+async def resetting(connection: Connection) -> None:
+    await connection.head()
+    await connection.body()
+
+
+async def queue_full(connection: Connection) -> None:
+    await connection.head()
+    await connection.body()
+    await connection.answer(b'{"code":"QueueFull"}', status=b"450 Queue Full", headers=b"Connection: close\r\n")
+
+
+async def swallowing(connection: Connection) -> None:
+    while await connection.reader.read(1 << 16):
+        pass
+
+
+async def counting(connection: Connection) -> None:
+    while True:
+        await connection.head()
+        await connection.answer(str(len(await connection.body())).encode())
+
+
+async def echoing_socket(connection: Connection) -> None:
+    await connection.head()
+    await connection.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nhello")
+    while data := await connection.reader.read(1000):
+        await connection.send(data)
+
+
 class Replica:
     """A scripted replica on a unix socket."""
 
@@ -70,12 +109,13 @@ class Replica:
         self.script = script
         self.heads: list[bytes] = []
         self.connections = 0
+        self.sent = 0
         self.closed = asyncio.Event()  # some connection has ended
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> Replica:
-        self._server = await asyncio.start_unix_server(self._accept, self.path)
+        self._server = await asyncio.start_unix_server(self._accept, self.path, limit=1 << 24)
         return self
 
     async def stop(self) -> None:
@@ -190,3 +230,22 @@ async def fronting(view: GatewayView | None, timeouts: Timeouts | None = None) -
         yield front
     assert front.in_flight() == 0
     assert gateway.in_flight() == 0
+
+
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes) -> bytes:
+    """Send on a kept connection and read one answer with a known length."""
+    writer.write(data)
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    length = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+    return head + await reader.readexactly(int(length[15:]))
+
+
+def post(body: bytes = b"", *, lines: bytes = b"", path: bytes = b"/api/predict/chat") -> bytes:
+    head = b"POST " + path + b" HTTP/1.1\r\nHost: t\r\n" + AUTH + lines
+    return head + (b"Content-Length: %d\r\n\r\n" % len(body) if body else b"\r\n") + body
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until something in this process is so; the test's own time-out ends a vain wait."""
+    while not condition():  # noqa: ASYNC110 - the conditions are plain counts of the code under test, without events
+        await asyncio.sleep(0.001)
