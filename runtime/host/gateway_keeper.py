@@ -202,7 +202,7 @@ class GatewayKeeper:
 
 
 def _listener_of(child: Child) -> socket.socket | None:
-    """The listening socket of an adopted gateway, so that its restart refuses nobody; None: it must be bound anew then."""
+    """The listening socket of an adopted gateway, so that its restart refuses nobody; None: bind anew then."""
     arguments = command_line(child.identity.pid)
     with contextlib.suppress(ValueError, IndexError, OSError):
         copy = child.borrow(int(arguments[arguments.index("--fd") + 1]))

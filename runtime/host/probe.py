@@ -29,7 +29,7 @@ class Probe:
         self._socket, self._now, self._changed = socket, now, changed
         self._task: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[ReplicaStatus | None] | None = None
-        self._misses = 0
+        self.misses = 0
         self._failed_at: float | None = None
         self.asked = asyncio.Event()  # the first question has an answer, or had none
         self.status: ReplicaStatus | None = None
@@ -53,13 +53,13 @@ class Probe:
     @property
     def ready(self) -> bool:
         """Its last answer said so, and it still answers."""
-        return self.status is not None and self.status.ready and self._misses < MISSES
+        return self.status is not None and self.status.ready and self.misses < MISSES
 
     def dead(self, failed_grace: float) -> str:
         """Why it must be killed although its process lives; empty when it need not."""
         if self._failed_at is not None and self._now() >= self._failed_at + failed_grace:
             return "it said that it failed and did not exit"
-        if self.ready_since is not None and self._misses >= MISSES:
+        if self.ready_since is not None and self.misses >= MISSES:
             return f"it did not answer {STATUS_PATH} {MISSES} times in a row"
         return ""
 
@@ -84,9 +84,9 @@ class Probe:
     def _take(self, status: ReplicaStatus | None) -> None:
         before = self._seen()
         if status is None:
-            self._misses += 1
+            self.misses += 1
         else:
-            self._misses, self.status = 0, status
+            self.misses, self.status = 0, status
             if status.ready and self.ready_since is None:
                 self.ready_since = self._now()
             if status.phase is Phase.FAILED and self._failed_at is None:

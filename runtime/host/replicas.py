@@ -152,6 +152,8 @@ class Replicas:
         applied = self._reports.revision()
         if running is not None and applied is not None:
             drained = running.drain_revision is not None and applied >= running.drain_revision
+        elif self._store.gateway is None:
+            drained = True  # there never was a gateway: nobody can have a request for it
         return rules.Observed(
             replica=slot.replica,
             number=slot.number,

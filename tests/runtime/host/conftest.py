@@ -1,4 +1,4 @@
-"""A host in a process of its own, its admin API as a client, and the certainty that nothing of it is left."""
+"""A host in this process or in one of its own, a client of its admin API, and the certainty that nothing is left."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,11 @@ import pytest
 
 from runtime.contract.host import VersionRecord, VersionState
 from runtime.contract.version import Bounds, EngineKind, Method, VersionTemplate
+from runtime.host.api import serve
 from runtime.host.folder import Folder
+from runtime.host.host import Host
 from runtime.host.process import scan
+from tests.runtime.host.fake_host import COMMANDS
 
 HERE = Path(__file__).parent
 
@@ -41,40 +45,12 @@ class Answer(dict[str, Any]):
     status = 200
 
 
-class HostUnderTest:
-    """Starts and kills a host; calls its API."""
+class Client:
+    """Calls the admin API of the host of one state folder, and knows which processes that host has."""
 
     def __init__(self, state: Path) -> None:
         self.folder = Folder(state)
-        self.process: subprocess.Popen[bytes] | None = None
         self.session = aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(self.folder.host_socket)))
-
-    def launch(self, stack: str = "organization/test/dev") -> subprocess.Popen[bytes]:
-        arguments = [sys.executable, str(HERE / "fake_host.py"), "--state", str(self.folder.state), "--stack", stack]
-        return subprocess.Popen(arguments, stderr=subprocess.PIPE, start_new_session=True)
-
-    async def start(self) -> None:
-        self.process = self.launch()
-        await self.until_serving()
-
-    async def until_serving(self) -> Answer:
-        assert self.process is not None
-        for _ in range(200):
-            with suppress(aiohttp.ClientError, OSError):
-                info = await self.get("/v1/host")
-                if info["pid"] == self.process.pid:
-                    return info
-            if self.process.poll() is not None:
-                raise AssertionError(self.process.stderr.read().decode() if self.process.stderr else "")
-            await asyncio.sleep(0.05)
-        raise AssertionError("the host does not serve")
-
-    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
-        assert self.process is not None
-        self.process.send_signal(number)
-        self.process.wait()
-        assert self.process.stderr is not None
-        self.process.stderr.close()
 
     async def call(self, method: str, path: str, body: Any = None, epoch: int | None = None) -> Answer:
         headers = {} if epoch is None else {"X-Inferform-Epoch": str(epoch)}
@@ -127,19 +103,89 @@ class HostUnderTest:
 
     async def end(self) -> None:
         await self.session.close()
-        if self.process is not None:
-            self.kill()
         for pid in self.processes():
             with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
         self.folder.remove()
 
 
+class Daemon(Client):
+    """A host in a process of its own, which may be killed."""
+
+    process: subprocess.Popen[bytes] | None = None
+
+    def launch(self, stack: str = "organization/test/dev") -> subprocess.Popen[bytes]:
+        arguments = [sys.executable, str(HERE / "fake_host.py"), "--state", str(self.folder.state), "--stack", stack]
+        return subprocess.Popen(arguments, stderr=subprocess.PIPE, start_new_session=True)
+
+    async def start(self) -> None:
+        self.process = self.launch()
+        await self.until_serving()
+
+    async def until_serving(self) -> Answer:
+        assert self.process is not None
+        for _ in range(400):
+            with suppress(aiohttp.ClientError, OSError):
+                info = await self.get("/v1/host")
+                if info["pid"] == self.process.pid:
+                    return info
+            if self.process.poll() is not None:
+                raise AssertionError(self.process.stderr.read().decode() if self.process.stderr else "")
+            await asyncio.sleep(0.03)
+        raise AssertionError("the host does not serve")
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+        self.process.wait()
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+
+    async def end(self) -> None:
+        if self.process is not None:
+            self.kill()
+        await super().end()
+
+
+class Local(Client):
+    """A host in this process: starts in no time, and its clock can be moved."""
+
+    async def start(self) -> None:
+        self.ahead = 0.0
+        self.folder.make()
+        self.host = Host(self.folder, "organization/test/dev", COMMANDS, lambda: time.time() + self.ahead)
+        await self.host.recover()
+        self.server = serve(self.host)
+        await self.server.__aenter__()
+        self.loop = asyncio.create_task(self.host.run())
+
+    async def end(self) -> None:
+        self.host.leave()
+        await self.loop
+        await self.server.__aexit__(None, None, None)
+        self.host.store.close()
+        await super().end()
+
+
 @pytest.fixture
-async def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[HostUnderTest]:
-    with tempfile.TemporaryDirectory(prefix="if-") as short:  # a socket's path has at most 107 bytes
+def short_runtime_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A socket's path has at most 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="if-") as short:
         monkeypatch.setenv("XDG_RUNTIME_DIR", short)
-        under_test = HostUnderTest(tmp_path / "state")
-        await under_test.start()
-        yield under_test
-        await under_test.end()
+        yield
+
+
+@pytest.fixture
+async def host(tmp_path: Path, short_runtime_folder: None) -> AsyncIterator[Local]:
+    local = Local(tmp_path / "state")
+    await local.start()
+    yield local
+    await local.end()
+
+
+@pytest.fixture
+async def daemon(tmp_path: Path, short_runtime_folder: None) -> AsyncIterator[Daemon]:
+    process = Daemon(tmp_path / "state")
+    await process.start()
+    yield process
+    await process.end()

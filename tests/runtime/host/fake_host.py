@@ -21,5 +21,7 @@ def gateway(socket: Path, descriptor: int, nonce: str) -> list[str]:
     return [sys.executable, str(HERE / "fake_gateway.py"), *given]
 
 
+COMMANDS = Commands(replica=replica, gateway=gateway)
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], Commands(replica=replica, gateway=gateway)))
+    sys.exit(main(sys.argv[1:], COMMANDS))

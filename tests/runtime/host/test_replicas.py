@@ -7,10 +7,10 @@ import os
 import signal
 
 from runtime.contract.phases import Phase
-from tests.runtime.host.conftest import HostUnderTest, record
+from tests.runtime.host.conftest import Local, record
 
 
-async def test_a_version_is_scaled_up_and_down(host: HostUnderTest) -> None:
+async def test_a_version_is_scaled_up_and_down(host: Local) -> None:
     path = await host.run(record(), replicas=2)
     assert len(host.processes()) == 2
     state = await host.state(path)
@@ -21,7 +21,7 @@ async def test_a_version_is_scaled_up_and_down(host: HostUnderTest) -> None:
     assert host.processes() == {left.replicas[0].pid}
 
 
-async def test_a_killed_replica_is_started_again_after_a_back_off(host: HostUnderTest) -> None:
+async def test_a_killed_replica_is_started_again_after_a_back_off(host: Local) -> None:
     path = await host.run(record())
     pid = (await host.state(path)).replicas[0].pid
     assert pid is not None
@@ -33,7 +33,7 @@ async def test_a_killed_replica_is_started_again_after_a_back_off(host: HostUnde
     assert (again.replicas[0].pid != pid, again.replicas[0].restarts) == (True, 1)
 
 
-async def test_a_start_that_fails_is_remembered_with_phase_reason_and_log(host: HostUnderTest) -> None:
+async def test_a_start_that_fails_is_remembered_with_phase_reason_and_log(host: Local) -> None:
     path = await host.declare(record(exit=3))
     await host.call("PUT", f"{path}/scale", {"replicas": 1})
     state = await host.until(path, lambda state: state.failure is not None)
@@ -47,7 +47,7 @@ async def test_a_start_that_fails_is_remembered_with_phase_reason_and_log(host: 
     assert leased["failure"] is None, "a new rollout starts clean"
 
 
-async def test_what_a_replica_says_of_its_failure_is_the_reason(host: HostUnderTest) -> None:
+async def test_what_a_replica_says_of_its_failure_is_the_reason(host: Local) -> None:
     path = await host.declare(record(fails="weights are broken"))
     await host.call("PUT", f"{path}/scale", {"replicas": 1})
     state = await host.until(path, lambda state: state.failure is not None)
@@ -55,7 +55,7 @@ async def test_what_a_replica_says_of_its_failure_is_the_reason(host: HostUnderT
     assert (state.failure.phase, state.failure.reason) == (Phase.ENGINE, "weights are broken")
 
 
-async def test_a_replica_that_ignores_sigterm_is_killed_with_its_helpers(host: HostUnderTest) -> None:
+async def test_a_replica_that_ignores_sigterm_is_killed_with_its_helpers(host: Local) -> None:
     path = await host.run(record(ignores_sigterm=True, has_child=True))
     pid = (await host.state(path)).replicas[0].pid
     assert pid is not None
@@ -72,7 +72,7 @@ def _session(pid: int) -> int | None:
     return found.session if found and found.state != "Z" else None
 
 
-async def test_delete_answers_when_nothing_is_left(host: HostUnderTest) -> None:
+async def test_delete_answers_when_nothing_is_left(host: Local) -> None:
     path = await host.run(record(), replicas=2)
     answer = await host.call("DELETE", path)
     assert answer.status == 200
@@ -82,7 +82,7 @@ async def test_delete_answers_when_nothing_is_left(host: HostUnderTest) -> None:
     assert not list(host.folder.sockets.iterdir())
 
 
-async def test_logs_are_read_and_followed(host: HostUnderTest) -> None:
+async def test_logs_are_read_and_followed(host: Local) -> None:
     path = await host.run(record(), replicas=2)
     async with host.session.get(f"http://host{path}/logs") as response:
         text = await response.text()
