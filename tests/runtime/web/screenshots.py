@@ -1,4 +1,4 @@
-"""`python -m tests.runtime.web.screenshots FOLDER`: pictures of the chat page on a desktop and a phone, to be looked at."""
+"""`python -m tests.runtime.web.screenshots FOLDER`: the chat page on a desktop and a phone, to be looked at."""
 
 from __future__ import annotations
 
