@@ -68,7 +68,7 @@ def refuse(errors: tuple[Finding, ...]) -> None:
 
 
 def summary(service: ServicePlan) -> dict[str, Any]:
-    """A service's plan in a few plain values. Nothing that changes by itself: a rollout's reason tells the free memory."""
+    """A service's plan in a few plain values; none that changes by itself, as the free memory in a rollout's reason."""
     return {
         "rollout": service.rollout.strategy,
         "versions": {

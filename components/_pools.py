@@ -12,7 +12,7 @@ from infra.resources import options, token
 
 
 class ResourceGroup(pulumi.ComponentResource):
-    """A pool of nodes of given instance types. On target local it is planned against this machine and creates nothing."""
+    """A pool of nodes of given instance types. On target local it is planned and creates nothing."""
 
     def __init__(self, name: str, args: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(token("ResourceGroup"), name, dict(args), options(opts))

@@ -17,14 +17,12 @@ from infra.resources import options, token
 from infra.stackfile import LocalTarget
 from infra.stackfile import Stack as StackFile
 
-SECTIONS = ("target", "offline", "mirrors", "resourceGroups", "quotas", "services")
-
 
 class Stack(pulumi.ComponentResource):
     """Load, plan, declare: a whole stack file.
 
-    Arguments: its keys without their namespace (target, offline, mirrors, resourceGroups, quotas, services). Paths in them are
-    relative to `folder`, the project's when absent. Errors, of the file or of the plan, all come at once and declare nothing.
+    Arguments: its keys without their namespace (target, offline, mirrors, resourceGroups, quotas, services). Paths in
+    them are relative to `folder`, the project's when absent. Errors all come at once, and then nothing is declared.
     """
 
     services: dict[str, dict[str, Any]]
@@ -63,7 +61,7 @@ class Stack(pulumi.ComponentResource):
         return {"services": self.services}
 
     def _report(self, plan: Plan, stack: StackFile) -> None:
-        """Log what belongs to no child; with errors there will be no children, so services are named to carry their own."""
+        """Log what belongs to no child. With errors there will be no children: services are named to carry theirs."""
         owned = {"services": stack.services, "resourceGroups": stack.resource_groups, "quotas": stack.quotas}
         for finding in plan.findings:
             if not any(belongs_to(finding, section, name) for section, names in owned.items() for name in names):

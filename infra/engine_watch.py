@@ -35,7 +35,7 @@ def watch_engine(
     answers: Callable[[str], bool] = engine_answers,
     period: float = PERIOD_SECONDS,
 ) -> threading.Event:
-    """Call `gone` once, from a daemon thread, after the address refused twice in a row. Set the answer to stop watching."""
+    """Call `gone` once, from a daemon thread, when the address refuses twice in a row. Set the result to stop it."""
     stopped = threading.Event()
 
     def poll() -> None:
@@ -51,7 +51,7 @@ def watch_engine(
 
 
 def program_engine(arguments: Sequence[str] | None = None) -> str:
-    """The engine's address of a running Pulumi program, from the language host's command line; empty when there is none."""
+    """The engine's address, from the command line that the language host gave this program; else empty."""
     words = sys.orig_argv if arguments is None else list(arguments)
     for word, following in zip(words, [*words[1:], ""], strict=True):
         if word == "--engine":

@@ -28,7 +28,7 @@ def host(name: str, *, state: str, settings: GatewaySettings, parent: pulumi.Res
 def service(
     plan: ServicePlan, *, state: pulumi.Input[str], endpoint: pulumi.Input[str], parent: pulumi.Resource
 ) -> Service:
-    """Declare one service: token; per version Version -> Rollout -> VersionGuard; one Route that depends on every guard.
+    """Declare one service: token; per version Version -> Rollout -> VersionGuard; a Route that depends on every guard.
 
     Resources of a version are named by its hash: a new version is a create, and the old one's delete comes last.
     """

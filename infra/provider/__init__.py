@@ -1,4 +1,4 @@
-"""The Pulumi plugin `pulumi-resource-inferform`: custom resources for what no other provider offers, and the components hosted."""
+"""The Pulumi plugin `pulumi-resource-inferform`: its custom resources, and the components hosted."""
 
 
 def main() -> None:

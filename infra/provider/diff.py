@@ -1,4 +1,4 @@
-"""What changed between two versions of a resource's inputs: property paths, as `pulumi preview --diff` shows them. Pure."""
+"""What changed between two declarations of a resource: property paths, as `pulumi preview --diff` shows them. Pure."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ SEVERITIES = {
 
 
 class EngineLog:
-    """Logs to the engine at `address`; silent without an address, or when the engine is gone (the watch deals with that)."""
+    """Logs to the engine at `address`; silent without one, or when the engine is gone (the watch deals with that)."""
 
     def __init__(self, address: str = "") -> None:
         self._lock = threading.Lock()

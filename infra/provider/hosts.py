@@ -48,7 +48,7 @@ class Hosts:
         return HostClient.of_state(Path(state), timeout=ASK_SECONDS)
 
     def writer(self, state: str, operation: Operation) -> HostClient:
-        """A client whose writes carry this run's epoch, asked for at the first real write. A host that died is started again.
+        """A client whose writes carry this run's epoch, asked for at the first one. A host that died is started again.
 
         Raises Refused when this folder has never had a host.
         """

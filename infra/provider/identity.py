@@ -27,7 +27,7 @@ class Identity:
 
 
 def parse(text: str, form: str) -> Identity:
-    """Read an id of the given form (`STATE`, `STATE|SERVICE` or `STATE|SERVICE/HASH`); ValueError says what is wrong with it."""
+    """Read an id of a form (`STATE`, `STATE|SERVICE` or `STATE|SERVICE/HASH`); ValueError says what is wrong."""
     state, bar, rest = text.rpartition("|") if "|" in form else (text, "", "")
     service, slash, digest = rest.partition("/")
     if (

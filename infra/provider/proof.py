@@ -38,7 +38,7 @@ def verdict(answer: Answer, hash: str) -> str:
 
 
 def ask(endpoint: str, service: str, hash: str, token: str, *, timeout: float, cancellation: Cancellation) -> Answer:
-    """Send one tiny generation to this version. OSError when the gateway cannot be reached; Cancelled when cancelled."""
+    """Send one tiny generation to this version. OSError: the gateway cannot be reached; Cancelled: it was cancelled."""
     address = urlsplit(endpoint)
     connection = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port or 80, timeout=timeout)
     headers = {"Content-Type": "application/json", "Authorization": token, VERSION_HEADER: hash}

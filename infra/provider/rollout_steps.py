@@ -1,4 +1,4 @@
-"""The decisions of a rollout, pure: how many replicas prove a version, how far it is, when it has failed, what that reads like."""
+"""The decisions of a rollout, pure: how many replicas prove a version, how far it is, when and how it has failed."""
 
 from __future__ import annotations
 

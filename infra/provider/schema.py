@@ -29,7 +29,7 @@ class Types:
         self._models: dict[str, type[BaseModel]] = {}
 
     def reference(self, model: type[BaseModel]) -> Spec:
-        """A reference to a model's type. Those of the stack file begin with Stack: the wire has a Limits and a Wire too."""
+        """A reference to a model's type. Those of the stack file begin with Stack: the wire has Limits too."""
         name = f"{STACK}{model.__name__}" if model.__module__.startswith("infra.stackfile") else model.__name__
         if self._models.setdefault(name, model) is not model:
             raise TypeError(f"two models want the type {name}: {model} and {self._models[name]}")
@@ -164,7 +164,9 @@ def components(types: Types) -> dict[str, Spec]:
         "quotas": {"type": "object", "additionalProperties": types.reference(Quota)},
         "services": {"type": "object", "additionalProperties": types.reference(StackService)},
     }
-    outputs: dict[str, Spec] = {"services": {"type": "object", "additionalProperties": {"$ref": f"#/types/{token('ServiceOutputs')}"}}}
+    outputs: dict[str, Spec] = {
+        "services": {"type": "object", "additionalProperties": {"$ref": f"#/types/{token('ServiceOutputs')}"}}
+    }
     pools = (("ResourceGroup", ResourceGroup), ("ResourceQuota", Quota))
     return {
         token("Stack"): _component("Everything that a stack file declares.", _plain(sections), ["services"], outputs),

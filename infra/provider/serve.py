@@ -23,7 +23,7 @@ CLEAN_UP_SECONDS = 5.0
 
 
 def main() -> None:
-    """`pulumi-resource-inferform [ENGINE_ADDRESS]`; without an address it was started by hand, for PULUMI_DEBUG_PROVIDERS."""
+    """`pulumi-resource-inferform [ENGINE_ADDRESS]`; without one it was started by hand, for PULUMI_DEBUG_PROVIDERS."""
     parser = argparse.ArgumentParser(prog="pulumi-resource-inferform", description="The Pulumi plugin of Inferform.")
     parser.add_argument("engine", nargs="?", default="", help="address of the Pulumi engine, host:port")
     asyncio.run(serve(parser.parse_known_args()[0].engine))

@@ -1,7 +1,7 @@
-"""The plugin's gRPC face: Pulumi's ResourceProvider protocol over the handlers. /docs/designs/local-target.md
+"""The plugin's gRPC face: Pulumi's ResourceProvider protocol over the handlers.
 
-Construct, GetSchema and GetPluginInfo come from the SDK's classic servicer; configuration and CRUD are written on the protobuf,
-because nothing in the SDK offers both (partial failure, secrets and unknowns included).
+Construct and GetPluginInfo come from the SDK's classic servicer; configuration and CRUD are written on the protobuf:
+nothing in the SDK offers both (partial failure, secrets and unknowns included).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from infra.resources import token
 
 Answer = TypeVar("Answer")
 PROVIDER_KEYS = frozenset({"version", "pluginDownloadURL", "pluginChecksums", "parameterization", "__internal"})
-"""The provider's own configuration. All else in its namespace is the stack file, and no business of a provider resource."""
+"""The provider's own configuration. All else in its namespace is the stack file, no business of a provider resource."""
 REFUSALS = (Refused, Cancelled, HostProblem, HostGone, ValueError)
 """What a handler raises for the user's eyes; anything else is a bug and keeps its traceback."""
 
@@ -45,7 +45,7 @@ class Servicer(ProviderServicer):
         self._hosts = hosts or Hosts()
         self.handlers: dict[str, Handler[Any]] = {token(kind.name): kind(self._hosts) for kind in HANDLERS}
 
-    # Life --------------------------------------------------------------------------------------------------------------
+    # Life ----------------------------------------------------------------------------------------------------------
 
     async def Handshake(self, request: pb.ProviderHandshakeRequest, context: Any) -> pb.ProviderHandshakeResponse:
         """The engine says where it is, we what we accept."""
@@ -75,7 +75,7 @@ class Servicer(ProviderServicer):
 
         return pb.GetSchemaResponse(schema=json.dumps(package()))
 
-    # Configuration -----------------------------------------------------------------------------------------------------
+    # Configuration -------------------------------------------------------------------------------------------------
 
     async def CheckConfig(self, request: pb.CheckRequest, context: Any) -> pb.CheckResponse:
         """Keep only the provider's own keys: the stack file shares our namespace and is sent here as well."""
@@ -94,7 +94,7 @@ class Servicer(ProviderServicer):
         """Nothing to configure."""
         return pb.ConfigureResponse(acceptSecrets=True, acceptResources=True, acceptOutputs=True, supportsPreview=True)
 
-    # Resources ---------------------------------------------------------------------------------------------------------
+    # Resources -----------------------------------------------------------------------------------------------------
 
     async def Check(self, request: pb.CheckRequest, context: Any) -> pb.CheckResponse:
         """Defaults and validation. No network but the host's socket, for at most 50 ms."""
@@ -114,10 +114,13 @@ class Servicer(ProviderServicer):
         if found:
             if not any(change.top in handler.replace_on for change in found) and (text := handler.explain(found)):
                 await asyncio.to_thread(operation.status, text)
-        elif handler.observed and not has_unknown(_without(new, handler.undiffed)):
-            if gone := await asyncio.to_thread(handler.drift, request.id, old, outputs):
-                found = [Change(handler.observed, handler.observed, "UPDATE", observed=True)]
-                await asyncio.to_thread(operation.info, f"{gone}: this update repairs it")
+        elif (
+            handler.observed
+            and not has_unknown(_without(new, handler.undiffed))
+            and (gone := await asyncio.to_thread(handler.drift, request.id, old, outputs))
+        ):
+            found = [Change(handler.observed, handler.observed, "ADD", observed=True)]
+            await asyncio.to_thread(operation.info, f"{gone}: this update repairs it")
         return _diff_response(found, handler.replace_on, delete_first=handler.delete_first)
 
     async def Create(self, request: pb.CreateRequest, context: Any) -> pb.CreateResponse:
@@ -157,7 +160,7 @@ class Servicer(ProviderServicer):
         await self._handle(context, handler.delete, request.id, outputs, args, self._operation(request))
         return empty_pb2.Empty()
 
-    # ------------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------------------------
 
     def _of(self, request: Any) -> Handler[Any]:
         """The handler of a request. A child's URN holds its parents' types too, joined by `$`."""
@@ -185,7 +188,7 @@ class Servicer(ProviderServicer):
 
 
 async def _half_done(context: Any, failed: InitFailed) -> NoReturn:
-    """It exists and is not healthy: the engine keeps id and outputs from the status details, and updates it next time."""
+    """It exists and is not healthy: the engine keeps what the status details say and updates it next time."""
     detail = pb.ErrorResourceInitFailed(
         id=failed.id, properties=write_map(failed.outputs), inputs=write_map(failed.inputs), reasons=failed.reasons
     )

@@ -102,7 +102,7 @@ def write_map(data: Mapping[str, Any]) -> struct_pb2.Struct:
 
 
 def plain(value: Any) -> Any:
-    """The value without its secret wrappers: for comparing (marking a value secret changes nothing) and for API calls."""
+    """The value without its secret wrappers: for comparing (a new mark is no change) and for API calls."""
     match value:
         case Secret():
             return plain(value.value)

@@ -47,8 +47,10 @@ class Version(_Local):
 
 
 class Rollout(_Local):
-    """The wait for, and the proof of, a version. Inputs: state, endpoint, service, hash, strategy, surge, timeouts, stopped,
-    replicas {min, max}, share, token."""
+    """The wait for, and the proof of, a version.
+
+    Inputs: state, endpoint, service, hash, strategy, surge, timeouts, stopped, replicas {min, max}, share, token.
+    """
 
     OUTPUTS = ("proven",)
     proven: pulumi.Output[bool]
@@ -59,8 +61,10 @@ class VersionGuard(_Local):
 
 
 class Route(_Local):
-    """A service's RouteTable. Inputs: state, gateway (http://HOST:PORT), service, method, versions, limits, auth, wire, webui,
-    stopped."""
+    """A service's RouteTable.
+
+    Inputs: state, gateway (http://HOST:PORT), service, method, versions, limits, auth, wire, webui, stopped.
+    """
 
     OUTPUTS = ("endpoint", "generation")
     endpoint: pulumi.Output[str]

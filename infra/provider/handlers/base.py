@@ -59,10 +59,10 @@ class Handler(Generic[Inputs]):
     def __init__(self, hosts: Hosts) -> None:
         self.hosts = hosts
 
-    # Check -------------------------------------------------------------------------------------------------------------
+    # Check ---------------------------------------------------------------------------------------------------------
 
     def check(self, old: Values, new: Values, operation: Operation) -> tuple[Values, list[Failure]]:
-        """Defaults filled in, and what is wrong by property. Unknown values pass: they are checked when they are known."""
+        """Defaults filled in, and what is wrong by property. Unknown values pass; they are checked when known."""
         filled = {**self._defaults(), **{key: value for key, value in new.items() if not key.startswith("__")}}
         try:
             args = self.inputs.model_validate(plain(filled))
@@ -87,20 +87,23 @@ class Handler(Generic[Inputs]):
                 found[field.alias or name] = value.to_data() if isinstance(value, Document) else value
         return found
 
-    # Preview -----------------------------------------------------------------------------------------------------------
+    # Preview -------------------------------------------------------------------------------------------------------
 
     def planned(self, inputs: Values, outputs: Values | None) -> Values:
         """The outputs that a preview shows: of a create (outputs None) or an update of what has these outputs."""
-        return {**self.repeated(inputs), **{key: UNKNOWN for key in self.outputs}}
+        known = (
+            {} if outputs is None else {key: True for key, spec in self.outputs.items() if spec["type"] == "boolean"}
+        )
+        return {**self.repeated(inputs), **dict.fromkeys(self.outputs, UNKNOWN), **known}
 
     def repeated(self, inputs: Values) -> Values:
         """The inputs that are outputs as well."""
         return {key: value for key, value in inputs.items() if key not in self.not_repeated}
 
-    # Diff --------------------------------------------------------------------------------------------------------------
+    # Diff ----------------------------------------------------------------------------------------------------------
 
     def drift(self, id: str, inputs: Values, outputs: Values) -> str:
-        """What of it is gone or altered in the world, in words; empty when all is well. Asks the socket for at most 50 ms."""
+        """What of it is gone or altered in the world, in words; empty when all is well. Takes at most 50 ms."""
         args = self.inputs.model_validate(plain(inputs))
         try:
             return self.altered(self.hosts.asker(self.identity(args).state), args, plain(outputs))
@@ -121,7 +124,7 @@ class Handler(Generic[Inputs]):
         """What a change means, in words (in place, restart, nothing restarts); empty when there is nothing to say."""
         return ""
 
-    # The world ---------------------------------------------------------------------------------------------------------
+    # The world -----------------------------------------------------------------------------------------------------
 
     def create(self, inputs: Values, args: Inputs, operation: Operation) -> tuple[str, Values]:
         """Make it, or adopt what is there: id and outputs. Raises Refused, InitFailed, HostProblem, HostGone."""
@@ -171,8 +174,10 @@ class Handler(Generic[Inputs]):
 
 
 def refreshed(inputs: Values, actual: Document, *, type: Callable[[Any], Document]) -> Values:
-    """The inputs of a refresh: as they were when they say what is there, else what is there. Equal documents may be written
-    differently (defaults left out), and a refresh must not show that."""
+    """The inputs of a refresh: as they were when they say what is there, else what is there.
+
+    Equal documents may be written differently (defaults left out), and a refresh must not show that.
+    """
     if inputs and type(plain(inputs)) == actual:
         return inputs
     return actual.to_data()
@@ -197,14 +202,11 @@ def _at_unknown(data: Any, location: tuple[int | str, ...]) -> bool:
     for part in location:
         if isinstance(data, Unknown):
             return True
-        if (
-            isinstance(data, dict)
-            and part in data
-            or isinstance(data, list)
-            and isinstance(part, int)
-            and part < len(data)
-        ):
-            data = data[part]  # type: ignore[index]
-        else:
-            break
+        match data:
+            case dict() if part in data:
+                data = data[part]
+            case list() if isinstance(part, int) and part < len(data):
+                data = data[part]
+            case _:
+                break
     return isinstance(data, Unknown)

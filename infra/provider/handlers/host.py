@@ -6,6 +6,7 @@ import shutil
 import socket
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import psutil
 
@@ -40,7 +41,7 @@ class HostHandler(Handler[HostInputs]):
         "The local target's daemon: it starts, watches and stops the replicas and the gateway of one state folder."
     )
     inputs = HostInputs
-    outputs = {
+    outputs: ClassVar = {
         "endpoint": {"type": "string", "description": "http://HOST:PORT of the gateway."},
         "running": {"type": "boolean", "description": "Whether the daemon answered when it was last looked at."},
     }
@@ -80,7 +81,7 @@ class HostHandler(Handler[HostInputs]):
         return ""
 
     def create(self, inputs: Values, args: HostInputs, operation: Operation) -> tuple[str, Values]:
-        """Start or adopt, then say where the gateway listens. A busy port leaves a host that the next update repairs."""
+        """Start or adopt, say where the gateway listens. A busy port leaves a host that the next update repairs."""
         self.hosts.ensure(args.state, operation)
         outputs = {**inputs, "endpoint": endpoint(args.gateway.to_data()), "running": True}
         host = self.hosts.writer(args.state, operation)
@@ -95,6 +96,7 @@ class HostHandler(Handler[HostInputs]):
             raise InitFailed(
                 args.state, outputs, inputs, [f"the gateway is not ready: {state.error or 'it does not answer'}"]
             )
+        operation.status(f"serving on {args.gateway.host}:{args.gateway.port}")
         return args.state, outputs
 
     def delete(self, id: str, outputs: Values, args: HostInputs, operation: Operation) -> None:
@@ -106,6 +108,7 @@ class HostHandler(Handler[HostInputs]):
             host.shutdown()
             self.hosts.forget(args.state)
             _wait_for_end(pid, operation)
+            operation.status("")
         folder = Path(args.state)
         for name in OURS:
             path = folder / name
@@ -136,7 +139,7 @@ def endpoint(gateway: object) -> str:
 
 
 def port_holder(settings: GatewaySettings, sockets: set[str]) -> str:
-    """Who else holds the gateway's port, in words; empty when it is free, or held by a gateway of the hosts at `sockets`."""
+    """Who else holds the gateway's port, in words; empty when it is free, or held for the hosts at `sockets`."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

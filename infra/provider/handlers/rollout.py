@@ -1,4 +1,7 @@
-"""Rollout: the only waiter. It leases a version, seeds it, waits through the phases and proves it; see docs/designs/local-target.md."""
+"""Rollout: the only waiter. It leases a version, seeds it, waits through the phases, proves it.
+
+Note: docs/designs/local-target.md
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -31,7 +34,7 @@ LEASE_SECONDS = 30.0
 RENEW_SECONDS = 8.0
 POLL_SECONDS = 0.1
 HANDOVER_SECONDS = 600.0
-"""After a recreate the old version stays at zero for so long at most: the route moves meanwhile, or it comes back by itself."""
+"""After a recreate the old version stays at zero for so long at most: the route moves, or it comes back by itself."""
 UNAUTHORIZED_SECONDS = 10.0
 LOG_LINES = 15
 
@@ -65,9 +68,11 @@ class RolloutHandler(Handler[RolloutInputs]):
 
     name = "Rollout"
     form = "STATE|SERVICE/HASH"
-    description = "Waits for a version's replicas and proves them by one generation through the gateway; owns the rollout strategy."
+    description = "Waits for a version's replicas and proves them by one generation through the gateway."
     inputs = RolloutInputs
-    outputs = {"proven": {"type": "boolean", "description": "A generation was answered by this very version."}}
+    outputs: ClassVar = {
+        "proven": {"type": "boolean", "description": "A generation was answered by this very version."}
+    }
     secrets = frozenset({"token"})
     undiffed = frozenset({"share", "strategy", "token"})
     not_repeated = frozenset({"share", "token", "timeouts"})
@@ -127,7 +132,7 @@ class RolloutHandler(Handler[RolloutInputs]):
             stopped=table.stopped if table else False,
             replicas=state.record.bounds,
             share=weight,
-            token="",  # `pulumi import` prints inputs as code; the token is no change, so the program's own takes its place
+            token="",  # `pulumi import` prints inputs as code. The program's own takes its place and is no change
         )
         inputs = {**actual.to_data(), "token": Secret("")}
         return inputs, {**self.repeated(inputs), "proven": any(replica.ready for replica in state.replicas)}
@@ -276,8 +281,8 @@ class _Run:
     def _take_back(self) -> None:
         """After a failure: the new version to zero, the old ones as they were.
 
-        A version that the route names keeps what it has: the host goes on trying. A service that was to be started stays under
-        the short lease at zero, because a released one runs on for a while.
+        A version that the route names keeps what it has: the host goes on trying. A service that was to be started
+        stays under the short lease at zero, because a released one runs on for a while.
         """
         service, hash = self.args.service, self.args.hash
         with suppress(HostProblem, HostGone):

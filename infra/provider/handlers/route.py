@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Literal
+from typing import ClassVar, Literal
 
 from infra.hostclient import HostClient, HostProblem
 from infra.provider.diff import Change
@@ -59,9 +59,9 @@ class RouteHandler(Handler[RouteInputs]):
 
     name = "Route"
     form = "STATE|SERVICE"
-    description = "Which versions of a service answer, in which shares and under which limits; no replica restarts when it changes."
+    description = "Which versions of a service answer, in which shares, under which limits. Changes restart nothing."
     inputs = RouteInputs
-    outputs = {
+    outputs: ClassVar = {
         "endpoint": {"type": "string", "description": "The service's URL."},
         "generation": {"type": "integer", "description": "Counts the changes of the table; the host's."},
     }
@@ -103,6 +103,7 @@ class RouteHandler(Handler[RouteInputs]):
                 f"(applied: {applied}); `pulumi up` tries again, the gateway's log is {args.state}/logs/gateway.log"
             )
             raise InitFailed(id, outputs, inputs, [reason])
+        operation.status(f"generation {generation} is applied")
         return id, outputs
 
     def delete(self, id: str, outputs: Values, args: RouteInputs, operation: Operation) -> None:

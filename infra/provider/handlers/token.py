@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -36,9 +37,9 @@ class TokenHandler(Handler[TokenInputs]):
 
     name = "Token"
     form = "STATE|SERVICE"
-    description = "The token of a service's endpoint. A higher rotation makes a new one; the old one works for overlapSeconds more."
+    description = "A service's token. A higher rotation makes a new one; the old one works for overlapSeconds more."
     inputs = TokenInputs
-    outputs = {
+    outputs: ClassVar = {
         "token": {"type": "string", "secret": True, "description": "What clients send in the Authorization header."},
         "present": {"type": "boolean", "description": "Whether the host knew it when it was last looked at."},
     }

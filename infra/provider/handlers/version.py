@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from infra.hostclient import HostClient
 from infra.provider.diff import Change
 from infra.provider.handlers.base import Failure, Handler, Values, refreshed
@@ -39,7 +41,9 @@ class VersionHandler(Handler[VersionInputs]):
     form = "STATE|SERVICE/HASH"
     description = "An immutable version of a service, identified by its content hash; replica bounds change in place."
     inputs = VersionInputs
-    outputs = {"present": {"type": "boolean", "description": "Whether the host knew it when it was last looked at."}}
+    outputs: ClassVar = {
+        "present": {"type": "boolean", "description": "Whether the host knew it when it was last looked at."}
+    }
     replace_on = frozenset({"state", "service", "hash", "template"})
     not_repeated = frozenset({"template"})
     observed = "present"
@@ -74,6 +78,7 @@ class VersionHandler(Handler[VersionInputs]):
         if host := self.hosts.remover(args.state, operation):
             operation.status("stopping its replicas")
             host.delete_version(args.service, args.hash, timeout=args.template.drain_seconds + STOP_SECONDS)
+            operation.status("")
 
     def found(self, where: Identity, host: HostClient, inputs: Values, outputs: Values) -> tuple[Values, Values] | None:
         """What the host has declared under this hash."""

@@ -1,4 +1,4 @@
-"""VersionGuard: keeps a version alive while a route names it. `pulumi up --continue-on-error` would delete it otherwise."""
+"""VersionGuard: keeps a version while a route names it; `pulumi up --continue-on-error` would delete it otherwise."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ class VersionGuardHandler(Handler[GuardInputs]):
             drain = host.version(args.service, args.hash).record.template.drain_seconds
             operation.status("waiting for requests in flight")
             host.drain(args.service, args.hash, timeout=drain + STOP_SECONDS)
+            operation.status("")
         except HostProblem as problem:
             if problem.code != "NotFound":
                 raise
@@ -65,6 +66,6 @@ def still_routed(args: GuardInputs, table: RouteTable) -> str:
         if version.hash == args.hash:
             return (
                 f"the route of service {args.service} still sends {version.weight} % of its requests to version {name} "
-                f"({args.hash}), so it is kept; it goes with the first `pulumi up` after the route has moved away from it"
+                f"({args.hash}), so it is kept; it goes with the first `pulumi up` after the route has moved away"
             )
     return ""
