@@ -6,7 +6,6 @@ import ast
 import functools
 import re
 import subprocess
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("catalog", "components", "infra", "runtime", "tools")
-LONG = 400
 
 FLOORS: dict[str, tuple[str, ...]] = {
     # A part of the tree and what it may import of this project, itself always included. The longest prefix decides.
@@ -203,19 +201,6 @@ def test_every_public_class_and_function_says_what_it_does() -> None:
         and not ast.get_docstring(node)
     ]
     assert mute == []
-
-
-def test_files_stay_short_enough_to_hold_one_concept() -> None:
-    """Reported, not enforced: past this length ask what two things a file is."""
-    long = [
-        f"{path.relative_to(ROOT)}: {count} lines"
-        for path in modules()
-        if (count := len(path.read_text().splitlines())) > LONG
-    ]
-    if long:
-        with warnings.catch_warnings():
-            warnings.simplefilter("default")
-            warnings.warn(f"files over {LONG} lines: {'; '.join(long)}", stacklevel=1)
 
 
 def test_tests_mirror_paths() -> None:
