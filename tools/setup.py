@@ -1,7 +1,7 @@
 """Everything a clean clone needs: `python3 -m tools.setup`. What is done already is not done again.
 
 1. .venv from constraints.txt   2. the Pulumi CLI, found or built   3. the embedded model, repacked once
-4. a file backend and a passphrase for this project   5. with --test: Debian packages that benchmarks use
+4. a file backend and a passphrase for this project   5. with --test: Debian packages for the chat page's tests and the benchmarks
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from tools import build, venv
 from tools.console import StepFailed, report, run, say
 from tools.project import Project
 
-DEBIAN_PACKAGES = {"nginx": "nginx-light"}
-"""Program to the Debian package that holds it: what benchmarks compare with. Tests do without."""
+DEBIAN_PACKAGES = {"chromium": "chromium", "nginx": "nginx-light"}
+"""Program to the Debian package that holds it: the chat page's tests run in a real browser (and are skipped without
+one), the gateway's benchmarks compare with nginx."""
 
 
 def ensure(project: Project, *, test: bool = False) -> Path:
@@ -46,9 +47,9 @@ def _debian_packages() -> None:
     if not missing:
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        say(f"benchmarks compare with {', '.join(missing)}: install it with your package manager to run them")
+        say(f"not installed, what needs them is skipped: {', '.join(missing)} (apt-get install, as root)")
         return
-    say(f"installing for benchmarks: {', '.join(missing)}")
+    say(f"installing for tests and benchmarks: {', '.join(missing)}")
     # RUNLEVEL=1: the package must not start a server of its own.
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     commands = (["apt-get", "update", "-q"], ["apt-get", "install", "-qy", "--no-install-recommends", *missing])
@@ -56,7 +57,7 @@ def _debian_packages() -> None:
         for command in commands:
             run(command, step=" ".join(command), remedy="", environment=environment)
     except StepFailed as error:
-        say(f"  not installed, benchmarks will say so ({error.step}: {error.output.splitlines()[-1:]})")
+        say(f"  not installed, what needs them is skipped ({error.step}: {error.output.splitlines()[-1:]})")
 
 
 def _installed(program: str) -> bool:
@@ -94,7 +95,9 @@ def script(action: Callable[[], int]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Set the checkout up and say how to use it."""
     parser = argparse.ArgumentParser(prog="scripts/setup", description=__doc__.splitlines()[0])
-    parser.add_argument("--test", action="store_true", help="also what the benchmarks need (as root: apt-get)")
+    parser.add_argument(
+        "--test", action="store_true", help="also what browser tests and benchmarks need (as root: apt-get)"
+    )
     options = parser.parse_args(arguments)
     project = Project()
     ensure(project, test=options.test)
