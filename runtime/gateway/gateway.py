@@ -8,7 +8,7 @@ from collections.abc import Callable
 from runtime.contract.host import GatewayReport, GatewayView
 from runtime.gateway.balancer import Balancer, Slot
 from runtime.gateway.record import Records
-from runtime.gateway.upstream import ReplicaPool
+from runtime.gateway.upstream import ReplicaPool, parse_address
 
 
 class Gateway:
@@ -27,7 +27,14 @@ class Gateway:
         self._pools: dict[str, ReplicaPool] = {}
 
     def apply(self, view: GatewayView) -> None:
-        """Take a new view at once: replicas and routes change in memory, nothing is reloaded."""
+        """Take a new view at once: replicas and routes change in memory, nothing is reloaded.
+
+        Raises ValueError for an endpoint's address that nobody understands; then nothing has changed.
+        """
+        for service in view.services.values():
+            for endpoints in service.endpoints.values():
+                for endpoint in endpoints:
+                    parse_address(endpoint.address)
         self.view = view
         self.viewed.set()
         for name, service in view.services.items():
