@@ -276,6 +276,8 @@ class Project:
         """The tails of all logs, for a failed test's report."""
         parts = []
         for path in sorted((self.state / "logs").rglob("*.log")):
+            if path.name == "gateway.log":  # a line for each request
+                continue
             parts.append(
                 f"\n--- {path.relative_to(self.state)}\n"
                 + "\n".join(path.read_text(errors="replace").splitlines()[-25:])
