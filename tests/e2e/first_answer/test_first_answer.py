@@ -39,7 +39,7 @@ def test_the_default_model_answers_every_kind_of_client(project: Project) -> Non
 
     assert inferform("endpoint", "chat").strip() == endpoint
     assert inferform("token", "chat").strip() == token
-    assert inferform("call", "chat", QUESTION, "--greedy").strip() == ANSWER
+    assert inferform("call", "chat", QUESTION, "--temperature", "0").strip() == ANSWER
     assert "main" in inferform("status")
     assert token not in inferform("logs", "chat")
     project.assert_no_changes()
