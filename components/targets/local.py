@@ -9,7 +9,9 @@ import pulumi
 
 from infra.plan import ServicePlan, VersionPlan
 from infra.resources import Host, Rollout, Route, Token, Version, VersionGuard
+from runtime.contract.document import Document
 from runtime.contract.host import GatewaySettings
+from runtime.contract.route import RouteTable, RouteVersion
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def version_inputs(plan: ServicePlan, version: VersionPlan, state: pulumi.Input[
         "service": plan.name,
         "name": version.name,
         "hash": version.hash,
-        "template": version.template.model_dump(mode="json", by_alias=True, exclude_none=True),
+        "template": _data(version.template),
         "replicas": version.bounds.to_data(),
     }
 
@@ -94,17 +96,21 @@ def rollout_inputs(plan: ServicePlan, version: VersionPlan, state: pulumi.Input[
 
 def route_inputs(plan: ServicePlan, state: pulumi.Input[str]) -> dict[str, Any]:
     """Inputs of a Route, but for the gateway's address."""
-    return {
-        "state": state,
-        "service": plan.name,
-        "method": plan.method.value,
-        "versions": {
-            version.name: {"hash": version.hash, "weight": plan.traffic.get(version.name, 0)}
+    table = RouteTable(
+        service=plan.name,
+        method=plan.method,
+        versions={
+            version.name: RouteVersion(hash=version.hash, weight=plan.traffic.get(version.name, 0))
             for version in plan.versions
         },
-        "limits": plan.limits.to_data(),
-        "auth": plan.auth,
-        "wire": plan.wire.to_data(),
-        "webui": plan.webui,
-        "stopped": plan.stopped,
-    }
+        limits=plan.limits,
+        auth=plan.auth,
+        wire=plan.wire,
+        webui=plan.webui,
+        stopped=plan.stopped,
+    )
+    return {"state": state, **_data(table, "generation")}
+
+
+def _data(document: Document, *without: str) -> dict[str, Any]:
+    return document.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=set(without))

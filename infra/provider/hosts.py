@@ -38,6 +38,9 @@ class Hosts:
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         self._epochs: dict[str, int] = {}
+        self._started: list[
+            subprocess.Popen[bytes]
+        ] = []  # they outlive this process
 
     def reader(self, state: str) -> HostClient:
         """A client for reading."""
@@ -92,6 +95,7 @@ class Hosts:
         """The host was shut down: a new one gives new epochs."""
         with self._lock:
             self._epochs.pop(state, None)
+            self._started = [process for process in self._started if process.poll() is None]  # reaps it
 
     def _of(self, state: str) -> threading.Lock:
         with self._lock:
@@ -123,6 +127,7 @@ class Hosts:
                 stderr=log,
                 start_new_session=True,
             )
+        self._started.append(process)
         deadline = time.monotonic() + START_SECONDS
         client = self.reader(state)
         while True:

@@ -67,8 +67,9 @@ class Types:
 
 def object_spec(model: type[BaseModel], types: Types) -> Spec:
     """`properties` and `required` of a model."""
-    properties = {_key(name, field): property_spec(field, types) for name, field in model.model_fields.items()}
-    required = [_key(name, field) for name, field in model.model_fields.items() if field.is_required()]
+    fields = {_key(name, field): field for name, field in model.model_fields.items() if not field.exclude}
+    properties = {key: property_spec(field, types) for key, field in fields.items()}
+    required = [key for key, field in fields.items() if field.is_required()]
     return {"properties": properties, "required": sorted(required)} if required else {"properties": properties}
 
 

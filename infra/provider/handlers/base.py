@@ -82,7 +82,7 @@ class Handler(Generic[Inputs]):
     def _defaults(self) -> Values:
         found: Values = {}
         for name, field in self.inputs.model_fields.items():
-            if field.default is not PydanticUndefined and field.default is not None:
+            if field.default is not PydanticUndefined and field.default is not None and not field.exclude:
                 value = field.default
                 found[field.alias or name] = value.to_data() if isinstance(value, Document) else value
         return found

@@ -106,8 +106,8 @@ class HostHandler(Handler[HostInputs]):
             pid = host.host().pid
             operation.status("stopping gateway, replicas and host")
             host.shutdown()
-            self.hosts.forget(args.state)
             _wait_for_end(pid, operation)
+            self.hosts.forget(args.state)
             operation.status("")
         folder = Path(args.state)
         for name in OURS:

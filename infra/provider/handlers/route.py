@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from infra.hostclient import HostClient, HostProblem
 from infra.provider.diff import Change
 from infra.provider.handlers.base import Failure, Handler, InitFailed, Values, refreshed
@@ -12,37 +14,25 @@ from infra.provider.handlers.host import endpoint
 from infra.provider.identity import Identity
 from infra.provider.operation import Operation
 from infra.provider.values import UNKNOWN
-from runtime.contract.document import Document
 from runtime.contract.host import RouteState
 from runtime.contract.names import PREDICT_PREFIX
-from runtime.contract.replica import Limits, Wire
 from runtime.contract.route import RouteTable, RouteVersion
-from runtime.contract.version import Method
 
 APPLY_SECONDS = 60.0
 SLICE_SECONDS = 2.0
 
 
-class RouteInputs(Document):
-    """What is declared."""
+class RouteInputs(RouteTable):
+    """What is declared: the table but for its generation, which is the host's, and where host and gateway are."""
 
     state: str
     gateway: str
-    service: str
-    method: Method = Method.STANDARD
     versions: dict[str, RouteVersion]
-    limits: Limits = Limits()
-    auth: Literal["token", "none"] = "token"
-    wire: Wire = Wire()
-    webui: bool = False
-    stopped: bool = False
+    generation: Literal[0] = Field(default=0, exclude=True)
 
     def table(self) -> RouteTable:
-        """The host's document; its generation is the host's."""
-        return RouteTable(
-            service=self.service, method=self.method, versions=self.versions, limits=self.limits, auth=self.auth,
-            wire=self.wire, webui=self.webui, stopped=self.stopped,
-        )  # fmt: skip
+        """The host's document."""
+        return RouteTable(**self.model_dump(exclude={"state", "gateway"}))
 
     def endpoint(self) -> str:
         """The service's URL."""
