@@ -6,6 +6,11 @@ import itertools
 import json
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 
 from tests.e2e.harness import Project, ask, ask_stream
 
@@ -14,9 +19,16 @@ QUESTION = "What is the capital of Canada?"
 ANSWER = "The capital of Canada is Ottawa, Canada."
 
 
+@pytest.fixture(scope="module")
+def project() -> Iterator[Project]:
+    """One deployment of the default model for all of these tests."""
+    with tempfile.TemporaryDirectory(prefix="ife-") as folder, Project(Path(folder)) as made:
+        made.write(SMALLEST)
+        made.up()
+        yield made
+
+
 def test_the_default_model_answers_every_kind_of_client(project: Project) -> None:
-    project.write(SMALLEST)
-    project.up()
     service = project.outputs()["chat"]
     token, endpoint = service["token"], service["endpoint"]
     assert endpoint == f"{project.endpoint}/api/predict/chat"
@@ -46,8 +58,6 @@ def test_the_default_model_answers_every_kind_of_client(project: Project) -> Non
 
 
 def test_bad_input_gets_the_answer_that_the_protocol_words(project: Project) -> None:
-    project.write(SMALLEST)
-    project.up()
     token = project.token()
     assert ask(project.endpoint, "chat", "wrong").status == 401
     assert (ask(project.endpoint, "nobody", token).status, ask(project.endpoint, "nobody", token).body) == (404, b"")

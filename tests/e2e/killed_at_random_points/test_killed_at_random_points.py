@@ -11,6 +11,8 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 from tests.e2e.harness import Project, SteadyLoad, ask, scripted
 from tests.e2e.harness.project import Config
 from tests.e2e.killed_at_random_points.points import Point, Recovery, Victim, draw
@@ -62,6 +64,7 @@ def check(project: Project, point: Point, text: str, token: str) -> str:
     return project.token()
 
 
+@pytest.mark.timeout(1500)
 def test_twenty_random_faults_lose_nothing(project: Project) -> None:
     print(f"seed {SEED}, {POINTS} points")
     serving, token, length = "", "", 4.0
