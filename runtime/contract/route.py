@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from runtime.contract.document import Document
-from runtime.contract.replica import Limits, Wire
+from runtime.contract.replica import Knowledge, Limits, Wire
 from runtime.contract.version import Method
 
 
@@ -29,4 +29,5 @@ class RouteTable(Document):
     auth: Literal["token", "none"] = "token"
     wire: Wire = Wire()
     webui: bool = False
+    knowledge: Knowledge | None = None
     stopped: bool = False

@@ -15,7 +15,14 @@ def service_settings(route: RouteTable | None, token: Token | None, now: float) 
     tokens = () if token is None else token.valid(now)
     if route is None:
         return ServiceSettings(tokens=tokens)
-    return ServiceSettings(auth=route.auth, tokens=tokens, limits=route.limits, wire=route.wire, webui=route.webui)
+    return ServiceSettings(
+        auth=route.auth,
+        tokens=tokens,
+        limits=route.limits,
+        wire=route.wire,
+        webui=route.webui,
+        knowledge=route.knowledge,
+    )
 
 
 def write_private(path: Path, text: str) -> None:

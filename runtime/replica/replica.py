@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
 from typing import cast
 
 from runtime.contract.phases import Phase
 from runtime.contract.replica import ReplicaSpec, ReplicaStatus
+from runtime.knowledge.base import KnowledgeBase
+from runtime.knowledge.embedding import EmbeddingMissing
 from runtime.replica.engines.base import Encoded, Engine, EngineFailed, Load, QueueFull, Sampling, Step
 from runtime.replica.metrics import Metrics
 from runtime.replica.prepare import prepare_engine
@@ -31,7 +33,7 @@ class Replica:
         self.idle = asyncio.Event()  # no request is in flight
         self.idle.set()
         self.failure_seen = asyncio.Event()  # the status has told somebody that the start failed
-        self.knowledge: object | None = None
+        self.knowledge = KnowledgeBase(Path(spec.data_folder) / "knowledge")
         self._engine: Engine | None = None
         self._phase, self._since, self._detail, self._error = Phase.IMAGE, time.time(), "", ""
 
@@ -42,7 +44,8 @@ class Replica:
         try:
             engine = await prepare_engine(self.spec, lambda: self.settings.current.limits, self._report)
             await engine.start(self._report)
-        except (EngineFailed, OSError, ValueError) as error:
+            await self.follow_documents(lambda detail: self._report(Phase.ENGINE, detail))
+        except (EngineFailed, EmbeddingMissing, OSError, ValueError) as error:
             self._fail(str(error) or type(error).__name__)
             return False
         except Exception as error:  # whatever else a loader or a model throws is a failed start too
@@ -58,6 +61,12 @@ class Replica:
         engine, self._engine = self._engine, None
         if engine is not None:
             await engine.stop()
+        self.knowledge.close()
+
+    async def follow_documents(self, say: Callable[[str], None] = lambda detail: None) -> None:
+        """Bring the declared documents up to date with the settings of now; usually there is nothing to do."""
+        declared = self.settings.current.knowledge
+        await self.knowledge.follow(None if declared is None else Path(declared.folder), declared, say)
 
     def drain(self) -> None:
         """Take no new work from now on."""
@@ -114,11 +123,6 @@ class Replica:
             running=load.running,
             queue=load.queue,
         )
-
-    @property
-    def data_folder(self) -> Path:
-        """The service's own folder, kept over restarts and shared by its replicas."""
-        return Path(self.spec.data_folder)
 
     def enter(self) -> None:
         """A request came in."""

@@ -12,8 +12,8 @@ from runtime.contract.replica import Wire
 from runtime.replica import answers
 from runtime.replica.call import Call
 from runtime.replica.engines.base import Encoded, EngineFailed, Step
-from runtime.replica.protocols.chatllm_request import ChatRequest, Pair, parse, prompt_of
-from runtime.replica.protocols.passages import Grounding, ground
+from runtime.replica.protocols.chatllm_request import ChatRequest, Pair, parse
+from runtime.replica.protocols.passages import Grounded, encode
 from runtime.replica.replica import Replica
 
 TEXT = "text/plain; charset=utf-8"
@@ -30,11 +30,10 @@ async def answer(call: Call) -> web.StreamResponse:
     if not request.prompt:
         return await _nothing(call, request, history)
     try:
-        grounding = await ground(call.replica, request)
-        encoded = await call.replica.engine.encode(prompt_of(request, context=grounding.context))
-        async with aclosing(call.replica.generate(encoded, request.sampling, call.arrived)) as steps:
+        grounded = await encode(call.replica, request)
+        async with aclosing(call.replica.generate(grounded.encoded, request.sampling, call.arrived)) as steps:
             if request.form == "json" and request.stream:
-                return await _stream(call, request, history, grounding, encoded, steps)
+                return await _stream(call, request, history, grounded, steps)
             text, last = await collect(steps)
     except answers.ENGINE_ERRORS as problem:
         if call.streaming is not None:
@@ -42,7 +41,7 @@ async def answer(call: Call) -> web.StreamResponse:
             return call.streaming
         return answers.engine_error(problem)
     if request.form == "json":
-        reply = Record(history, request.prompt, grounding).whole(text, usage(encoded, last))
+        reply = Record(history, request.prompt, grounded).whole(text, usage(grounded.encoded, last))
         return web.Response(body=reply, content_type="application/json")
     return _bare(request, text, call.settings.wire)
 
@@ -70,10 +69,10 @@ class Record:
     Layout and spaces are those of the published bytes: `{"response": "Ott", "history": [["Q", "Ott"]]}`.
     """
 
-    def __init__(self, history: tuple[Pair, ...], prompt: str, grounding: Grounding) -> None:
+    def __init__(self, history: tuple[Pair, ...], prompt: str, grounded: Grounded) -> None:
         pairs = b"".join(b"[%b, %b], " % (orjson.dumps(q), orjson.dumps(a)) for q, a in history)
         self._before = b', "history": [%b[%b, "' % (pairs, orjson.dumps(prompt))
-        self._sources = b"" if grounding.sources is None else b', "sources": ' + orjson.dumps(grounding.sources)
+        self._sources = b"" if grounded.sources is None else b', "sources": ' + orjson.dumps(grounded.sources)
         self._text = b""  # the answer so far, escaped, without quotes
 
     def add(self, text: str, *, delta: bool) -> bytes:
@@ -95,19 +94,18 @@ async def _stream(
     call: Call,
     request: ChatRequest,
     history: tuple[Pair, ...],
-    grounding: Grounding,
-    encoded: Encoded,
+    grounded: Grounded,
     steps: AsyncGenerator[Step, None],
 ) -> web.StreamResponse:
     """Section 4.5: each record followed by one NUL, one flush each."""
     delta = call.settings.wire.stream_mode == "delta"
-    record = Record(history, request.prompt, grounding)
+    record = Record(history, request.prompt, grounded)
     # The first step comes before the headers: a full queue or a broken engine still gets its status.
     step = await anext(steps, None)
     response = await call.open_stream(TEXT)
     while step is not None:
         if step.finish_reason is not None:
-            await response.write(record.last(step.text, usage(encoded, step), delta=delta) + b"\0")
+            await response.write(record.last(step.text, usage(grounded.encoded, step), delta=delta) + b"\0")
             break
         if step.text:
             await response.write(record.add(step.text, delta=delta) + b"\0")

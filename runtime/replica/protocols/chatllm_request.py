@@ -77,7 +77,7 @@ def parse(body: bytes, content_type: str, *, stream_default: bool) -> ChatReques
 def prompt_of(request: ChatRequest, *, context: str = "") -> Prompt:
     """The dialogue that the model continues. `context`: passages of the knowledge base, put before the question."""
     if request.no_template:
-        return Prompt(text=request.prompt)
+        return Prompt(text=context + request.prompt)
     messages = [Message("system", request.system_prompt)] if request.system_prompt else []
     for question, answer in request.history or ():
         messages += [Message("user", question), Message("assistant", answer)]

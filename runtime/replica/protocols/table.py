@@ -7,13 +7,16 @@ from aiohttp import web
 from runtime.contract.version import Method
 from runtime.replica import answers
 from runtime.replica.call import UPGRADE, Call, Handler, Routes
-from runtime.replica.protocols import bladellm, chatllm, openai, websocket
+from runtime.replica.protocols import bladellm, chatllm, knowledge, openai, websocket
 from runtime.web.page import build_page
 
 
 def routes_of(method: Method) -> Routes:
     """Path -> method -> handler. ChatLLM is at the root of every method; `/v1` speaks one dialect."""
-    routes: dict[str, dict[str, Handler]] = {"/": {"POST": chatllm.answer, UPGRADE: websocket.converse}}
+    routes: dict[str, dict[str, Handler]] = {
+        "/": {"POST": chatllm.answer, UPGRADE: websocket.converse},
+        **knowledge.routes(),
+    }
     if method in (Method.STANDARD, Method.VLLM):
         routes |= {
             "/v1/models": {"GET": openai.models},
@@ -37,7 +40,7 @@ async def root(call: Call) -> web.StreamResponse:
         model=replica.engine.card.name,
         method=replica.spec.template.method.value,
         context=replica.engine.card.context,
-        knowledge=replica.knowledge is not None,
+        knowledge=True,
     )
     return web.Response(body=page.body, headers=page.headers)
 

@@ -16,8 +16,8 @@ from runtime.replica import answers
 from runtime.replica.call import Call
 from runtime.replica.engines.base import Step
 from runtime.replica.protocols.chatllm import collect
-from runtime.replica.protocols.chatllm_request import ChatRequest, Pair, parse, prompt_of
-from runtime.replica.protocols.passages import ground
+from runtime.replica.protocols.chatllm_request import ChatRequest, Pair, parse
+from runtime.replica.protocols.passages import encode
 
 log = logging.getLogger(__name__)
 
@@ -151,9 +151,8 @@ class _Worker:
             request = self._remembered(parse(message, "", stream_default=True))
             if not request.prompt:
                 return 200
-            grounding = await ground(self._replica, request)
-            encoded = await self._replica.engine.encode(prompt_of(request, context=grounding.context))
-            async with aclosing(self._replica.generate(encoded, request.sampling, arrived)) as steps:
+            grounded = await encode(self._replica, request)
+            async with aclosing(self._replica.generate(grounded.encoded, request.sampling, arrived)) as steps:
                 text = await self._send(request, steps)
         except answers.BadRequest as problem:
             return await self._refuse(str(problem), 400)

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from runtime.contract.version import Method
+from runtime.knowledge.base import KnowledgeBase
+from tests.runtime.knowledge.embedder import BagOfWords
 from tests.runtime.replica.harness import PREFIX, TOKEN, running, until
 from tests.runtime.web.browser import CHROMIUM, browser
 
@@ -162,4 +164,31 @@ async def test_5_the_browsers_own_websocket_speaks_with_the_token_as_a_sub_proto
                 socket.onerror = () => reject(new Error('refused'));
             }})""")
         assert frames == ["inferform.chat", "a", "a b", "<EOS>", 1000]
+        assert tab.complaints == []
+
+
+@in_browser
+async def test_6_a_person_uploads_asks_from_and_removes_a_document(tmp_path: Path) -> None:
+    (tmp_path / "canada.md").write_text("The capital of Canada is Ottawa.")
+    (tmp_path / "broken.pdf").write_text("no pdf")
+    async with running(tmp_path, {"text": "Ottawa"}, webui=True) as replica, browser(tmp_path) as tab:
+        replica.replica.knowledge = KnowledgeBase(tmp_path / "data", BagOfWords())
+        await tab.open(replica.url)
+        await tab.js(f"sessionStorage.setItem('inferform.token.demo', '{TOKEN}')")
+        await tab.click("#open-panel")
+        await tab.click("#tab-knowledge")
+        await tab.until("document.getElementById('documents').textContent === 'No documents yet.'")
+        root = (await tab.send("DOM.getDocument"))["root"]["nodeId"]
+        picker = (await tab.send("DOM.querySelector", nodeId=root, selector="#file"))["nodeId"]
+        files = [str(tmp_path / "canada.md"), str(tmp_path / "broken.pdf")]
+        await tab.send("DOM.setFileInputFiles", nodeId=picker, files=files)
+        await tab.until("document.getElementById('documents').textContent.includes('1 passages, uploaded')")
+        assert "broken.pdf is broken" in await tab.js("document.getElementById('uploads').textContent")
+        await tab.js("document.querySelector('[name=langchain]').click()")
+        await tab.type("#prompt", "What is the capital of Canada?")
+        await tab.click("#send")
+        await tab.until(DONE.format(1))
+        assert "canada.md" in await tab.until("document.querySelector('.sources')?.textContent")
+        await tab.click("#documents button")
+        await tab.until("document.getElementById('documents').textContent === 'No documents yet.'")
         assert tab.complaints == []

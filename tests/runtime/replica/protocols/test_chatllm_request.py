@@ -125,7 +125,7 @@ FIELDS = (
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=6))
 def test_4_3_any_object_is_a_request_or_a_bad_request(fields: dict[str, Any]) -> None:
     try:
@@ -136,7 +136,7 @@ def test_4_3_any_object_is_a_request_or_a_bad_request(fields: dict[str, Any]) ->
     assert request.sampling.temperature >= 0
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=40), st.sampled_from(["", "application/json", "text/plain"]))
 def test_4_1_any_bytes_are_a_request_or_a_bad_request(body: bytes, content_type: str) -> None:
     try:
