@@ -1,7 +1,7 @@
 """Everything a clean clone needs: `python3 -m tools.setup`. What is done already is not done again.
 
 1. .venv from constraints.txt   2. the Pulumi CLI, found or built   3. the embedded model, repacked once
-4. a file backend and a passphrase for this project   5. with --test: Debian packages for the chat page's tests and the benchmarks
+4. a file backend and a passphrase for this project   5. with --test: Debian packages for browser tests and benchmarks
 """
 
 from __future__ import annotations
