@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import typer
 
-from infra.cli import author, models, observe, operate, reach
+from infra.cli import author, eas, models, observe, operate, reach
 from infra.cli.failure import reported
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ PANELS: tuple[tuple[str, dict[str, Callable[..., None]]], ...] = (
     ("Reach a service", reach.COMMANDS),
     ("See what runs", observe.COMMANDS),
     ("Operate", operate.COMMANDS),
+    ("Come from EAS, and go back", eas.COMMANDS),
 )
 for panel, commands in PANELS:
     for name, command in commands.items():

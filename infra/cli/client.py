@@ -39,7 +39,7 @@ def by_service(versions: Iterable[VersionState]) -> dict[str, list[VersionState]
     return groups
 
 
-def known_service(service: str, services: Iterable[str]) -> str:
+def known_service(service: str, services: Iterable[str], *, state: str = "deployed") -> str:
     """The service, or a Failure that names the nearest."""
     known = sorted(services)
     if service in known:
@@ -48,8 +48,8 @@ def known_service(service: str, services: Iterable[str]) -> str:
     hint = (
         f"did you mean {near[0]}?"
         if near
-        else f"deployed: {', '.join(known)}"
+        else f"{state}: {', '.join(known)}"
         if known
         else "nothing is deployed: run `pulumi up`"
     )
-    raise Failure(f"no service {service} is deployed", hint)
+    raise Failure(f"no service {service} is {state}", hint)

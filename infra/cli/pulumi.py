@@ -13,7 +13,6 @@ import typer
 
 from infra.cli.failure import Failure
 
-
 ENVIRONMENT_FILE = Path(".inferform") / "env"
 """What set-up writes for a user's shell to source, relative to the project."""
 

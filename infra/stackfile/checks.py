@@ -92,7 +92,8 @@ def check_version(version: Version, method: Method, path: Location, folder: Path
             nearest=hint,
         )
     if version.model is not None:
-        yield from _source(version.model, model_source, (*path, "model"), folder)
+        if not _mounted(version.model, version.storage):
+            yield from _source(version.model, model_source, (*path, "model"), folder)
     elif version.engine is not EngineKind.SCRIPTED and method is not Method.PROCESS:
         hint = "a catalog id (`inferform models` lists them), a path, s3://, hf:// or modelscope://"
         yield StackFileError(path=dotted((*path, "model")), reason="is missing", nearest=hint)
@@ -174,6 +175,12 @@ def _folder(text: str, path: Location, folder: Path) -> Iterator[StackFileError]
     yield StackFileError(
         path=dotted(path), value=text, reason=f"there is no folder {wanted}", nearest=nearest(wanted.name, siblings)
     )
+
+
+def _mounted(model: str, storage: tuple[StorageMount, ...]) -> bool:
+    """Is the model's path inside a mount? Then it is there only when a replica runs."""
+    here = PurePosixPath(model)
+    return any(PurePosixPath(mount.mount_path) in (here, *here.parents) for mount in storage)
 
 
 def _mount(mount: StorageMount, before: tuple[StorageMount, ...], path: Location) -> Iterator[StackFileError]:

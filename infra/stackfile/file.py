@@ -33,11 +33,11 @@ def read_config(path: Path) -> dict[str, Any]:
     return dict(config)
 
 
-def load_file(path: Path) -> Stack:
+def load_file(path: Path, *, built_only: bool = True) -> Stack:
     """Read and load a stack file; paths are relative to its folder. Raises as read_config and load do, with lines."""
     config = read_config(path)
     try:
-        return load(config, folder=path.absolute().parent)
+        return load(config, folder=path.absolute().parent, built_only=built_only)
     except StackFileErrors as wrong:
         lines = _Lines(path)
         found = [replace(error, line=lines.of(error.path)) for error in wrong.errors]

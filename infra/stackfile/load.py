@@ -21,6 +21,7 @@ from infra.stackfile.errors import (
     nearest,
     translate,
 )
+from infra.stackfile.legacy import expand
 from infra.stackfile.not_yet import not_available
 from infra.stackfile.resources import Quota, ResourceGroup
 from infra.stackfile.services import MAIN, Service
@@ -49,6 +50,8 @@ class Stack:
     """What the user wrote under each service, as plain data: components show it in the diff."""
     folder: Path
     """Paths in the file are relative to it."""
+    warnings: tuple[StackFileError, ...] = ()
+    """What may surprise and stops nothing: what an EAS service.json says that has no meaning here."""
 
     def path(self, text: str) -> Path:
         """A path of the file, absolute."""
@@ -63,7 +66,9 @@ def load(config: Mapping[str, object], *, folder: Path, built_only: bool = True)
     """
     errors = Problems()
     raw = _sections(config, errors)
-    declared = _mapping(raw.get("services"), ("services",), errors)
+    warnings: list[StackFileError] = []
+    written = _mapping(raw.get("services"), ("services",), errors)
+    declared = {name: expand(value, ("services", name), folder, errors, warnings) for name, value in written.items()}
     services = {name: _versioned(_plain(value), ("services", name), errors) for name, value in declared.items()}
     raw = {**raw, "services": services}
 
@@ -114,6 +119,7 @@ def load(config: Mapping[str, object], *, folder: Path, built_only: bool = True)
         services=parsed,
         declared={name: _plain(value) or {} for name, value in declared.items()},
         folder=folder,
+        warnings=tuple(warnings),
     )
 
 

@@ -53,7 +53,7 @@ class Quota(FileModel):
 class Resources(FileModel):
     """Where replicas run. `public` (or none of instanceTypes, group and quota): the instance type is chosen."""
 
-    instance_types: tuple[Text, ...] = ()
+    instance_types: Annotated[tuple[Text, ...], Field(strict=False)] = ()
     """Public instance types in the order in which they are tried."""
     spot: Spot | None = None
     group: Text | None = None

@@ -32,6 +32,10 @@ class Problems:
                 self.errors.append(error)
         self._broken.extend(error.path for error in errors)
 
+    def hide(self, path: str) -> None:
+        """Say no more of a place whose errors are reported already."""
+        self._broken.append(path)
+
     def checked(self, errors: Iterable[StackFileError]) -> None:
         """Add what a check across fields found, but for what stands in, above or below a broken place."""
         self.report(*(error for error in errors if not self.explains(error)))

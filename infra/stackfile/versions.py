@@ -47,7 +47,7 @@ class Replicas(FileModel):
     target: ScaleTarget | None = None
     idle_seconds: Positive = 600
     """With min 0: seconds without a request after which the last replica goes."""
-    cron: tuple[CronJob, ...] = ()
+    cron: Annotated[tuple[CronJob, ...], Field(strict=False)] = ()
 
     @model_validator(mode="before")
     @classmethod

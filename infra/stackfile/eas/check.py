@@ -46,7 +46,7 @@ def errors(document: Mapping[str, Any]) -> list[StackFileError]:
     """Everything that refuses the file."""
     return [
         error
-        for check in (_types, _name, _runs, _place, _autoscaler, _storage, _containers, _networking)
+        for check in (_types, _name, _surge, _runs, _place, _autoscaler, _storage, _containers, _networking)
         for error in check(document)
     ]
 
@@ -113,6 +113,13 @@ def _name(document: Mapping[str, Any]) -> Iterator[StackFileError]:
     kind = get(document, ("metadata", "type"))
     if kind in ROLES:
         yield _bad("metadata.type", kind, "is a kind of service that is not available yet")
+
+
+def _surge(document: Mapping[str, Any]) -> Iterator[StackFileError]:
+    value = get(document, ("metadata", "rolling_strategy", "max_surge"))
+    whole = type(value) is int and value >= 0
+    if value is not ABSENT and not whole and not (isinstance(value, str) and re.fullmatch(r"\d{1,3}%", value)):
+        yield _bad("metadata.rolling_strategy.max_surge", value, "must be a whole number or a percent", "for example 1")
 
 
 def _runs(document: Mapping[str, Any]) -> Iterator[StackFileError]:

@@ -182,7 +182,9 @@ def _instances(document: dict[str, Any]) -> None:
 
 
 def _storage(document: dict[str, Any]) -> None:
-    """One spelling of readOnly; what is the default is not said."""
+    """One spelling of readOnly; what is the default is not said, no mounts neither."""
+    if document.get("storage") == []:
+        del document["storage"]
     for mount in _mappings(document.get("storage")):
         for kind, source in mount.items():
             if not isinstance(source, dict):
