@@ -22,8 +22,8 @@ def import_eas(
 ) -> None:
     """Turn an EAS service.json into a service of a stack file, and say what became of each field.
 
-    The service is printed, the report goes to standard error. Nothing is dropped in silence: what has no meaning here is
-    kept under `extra`, secrets are left out. Exit code 1: the file is refused.
+    The service is printed, the report goes to standard error. Nothing is dropped in silence: what has no meaning here
+    is kept under `extra`, secrets are left out. Exit code 1: the file is refused.
 
     [dim]$ inferform import-eas service.json[/]
     [dim]$ inferform import-eas service.json --write --stack local[/]

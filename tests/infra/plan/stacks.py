@@ -11,6 +11,7 @@ import yaml
 
 from catalog import load as load_catalog
 from infra.plan import Deployed, Lock, Machine, Plan, make
+from infra.plan.lock import LockedChoice, LockedModel
 from infra.plan.machine import MachineGpu
 from infra.stackfile import Stack, load
 
@@ -66,3 +67,14 @@ def model_folder(path: Path, *, config: dict[str, Any] | None = None, weights: i
     header = json.dumps({"w": {"dtype": "BF16", "shape": [weights // 2], "data_offsets": [0, weights]}}).encode()
     (path / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(weights))
     return path
+
+
+def pinned(*ids: str, instances: dict[str, str] | None = None) -> Lock:
+    """A lock file with an entry for each of these catalog models, and the instance types of these versions."""
+    entries = {}
+    for name in ids:
+        model = CATALOG.models[name]
+        assert model.hub is not None
+        entries[model.hub] = LockedModel(revision="0" * 40, weight_bytes=model.weight_bytes, config=model.config)
+    choices = {key: LockedChoice(instance_type=name) for key, name in (instances or {}).items()}
+    return Lock(models=entries, instances=choices)

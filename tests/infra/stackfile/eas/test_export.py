@@ -122,7 +122,8 @@ def test_of_several_versions_the_one_with_most_traffic_is_exported() -> None:
         ),
         (
             {
-                "script": "export A=1\nexec python3 -m vllm.entrypoints.openai.api_server --model Qwen/Qwen2.5-7B-Instruct"
+                "script": "export A=1\nexec python3 -m vllm.entrypoints.openai.api_server "
+                "--model Qwen/Qwen2.5-7B-Instruct"
             },
             {"method": "vllm", "model": "Qwen2.5-7B-Instruct"},
         ),
