@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -367,10 +368,10 @@ class ClientConnection(asyncio.Protocol):
             self._refuse(problem(error.status, _CODES.get(error.status, "BadRequest"), str(error)))
             return
         self._stop_timer()
-        request = self._request = Request(head, body, self, self._loop.time())
+        request = self._request = Request(head, body, self, time.monotonic())
         self._task = self._handle(request)
         if not body.complete:
-            self._body_at = request.started
+            self._body_at = self._loop.time()
             self._start_timer(self._timeouts.body, self._body_late)
             if self._buffer:
                 data, self._buffer = self._buffer, b""

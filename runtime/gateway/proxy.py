@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -87,7 +88,7 @@ class Proxy:
                 raise
             self._aborted(request, record, request.abort)
         finally:
-            self._gateway.records.end(record, self._loop.time())
+            self._gateway.records.end(record, time.monotonic())
             client.request_done()
 
     def _answer(self, request: Request, record: Record, answer: Answer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Protocol, cast
 from urllib.parse import urlsplit
 
@@ -229,7 +230,7 @@ class ReplicaConnection(asyncio.Protocol):
             self.abort()
             return
         if self.first_byte_at is None:
-            self.first_byte_at = self._loop.time()
+            self.first_byte_at = time.monotonic()
         try:
             end = scanner.feed(data)
         except FramingError as error:

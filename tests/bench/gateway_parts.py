@@ -124,11 +124,11 @@ class Bench(ExitStack):
         """No proxy."""
         return Target("direct", None, self.socket, ())
 
-    def gateway(self, *options: str, access_log: str = "all") -> Target:
+    def gateway(self, *options: str, sockets: Sequence[str] = (), access_log: str = "all") -> Target:
         """Ours, authorization, limits and access log on."""
         port = free_port()
         file = self.folder / f"view-{port}.json"
-        file.write_text(view([self.socket]).to_json())
+        file.write_text(view(sockets or [self.socket]).to_json())
         child = self.enter_context(
             process(
                 *(sys.executable, "-m", "runtime.gateway", "--view", str(file), "--listen", f"127.0.0.1:{port}"),

@@ -109,7 +109,8 @@ async def many(target: Target, streams: int, seconds: float) -> None:
     each_kib = (peak - before) * 1024 / streams
     print(
         f"  {target.name:10} {streams} streams open: {len(arrivals.failures)} failures, {arrivals.chunks} chunks,"
-        f" p99 delay {percentile(arrivals.delays, 99):.1f} ms, memory {before:.0f} to {peak:.0f} MiB ({each_kib:.1f} KiB each)"
+        f" p99 delay {percentile(arrivals.delays, 99):.1f} ms,"
+        f" memory {before:.0f} to {peak:.0f} MiB ({each_kib:.1f} KiB each)"
     )
     for failure in sorted(set(arrivals.failures)):
         print(f"    {arrivals.failures.count(failure)} x {failure}")
@@ -157,9 +158,8 @@ async def main() -> None:
                 grown = [value - base for value, base in zip(gap99[name], gap99["direct"], strict=True)]
                 print(f"  {'':10} added delay p99 {spread(added)} ms, added inter-chunk p99 {spread(grown)} ms")
                 print(f"  {'':10} CPU per 100,000 chunks {spread(cpu[name])} s")
-                print(
-                    f"  {'':10} unpaced, 16 streams: {spread(speed[name], digits=0)} chunks/s, {spread(busy[name])} CPU s per 100,000"
-                )
+                print(f"  {'':10} unpaced, 16 streams: {spread(speed[name], digits=0)} chunks/s")
+                print(f"  {'':10} unpaced, CPU per 100,000 chunks {spread(busy[name])} s")
         if "nginx" in cpu:
             ratios = [ours / theirs for ours, theirs in zip(cpu["gateway"], cpu["nginx"], strict=True)]
             print(f"  CPU per chunk, gateway / nginx: {spread(ratios, digits=2)}")
