@@ -10,7 +10,22 @@ from typer.testing import CliRunner
 
 from infra.cli.app import app
 
-COMMANDS = ["call", "endpoint", "export-eas", "import-eas", "init", "logs", "models", "plan", "repair", "schema", "start", "status", "stop", "token"]
+COMMANDS = [
+    "call",
+    "endpoint",
+    "export-eas",
+    "import-eas",
+    "init",
+    "logs",
+    "models",
+    "plan",
+    "repair",
+    "schema",
+    "start",
+    "status",
+    "stop",
+    "token",
+]
 
 
 def test_help_names_every_command() -> None:
