@@ -12,6 +12,7 @@ from catalog._documents import (
     InstanceType,
     Model,
     Price,
+    Speed,
     Verified,
 )
 from catalog._load import CatalogError, load
@@ -25,6 +26,7 @@ __all__ = [
     "InstanceType",
     "Model",
     "Price",
+    "Speed",
     "Verified",
     "load",
 ]

@@ -148,6 +148,14 @@ class Engine(Fact):
     init_seconds_cpu: float = 0
 
 
+class Speed(Fact):
+    """A rate or a duration that a cold start is estimated with."""
+
+    id: str
+    value: float
+    unit: str
+
+
 class ExchangeRate(Fact):
     """Units of `currency` for one US dollar."""
 
@@ -164,3 +172,11 @@ class Catalog:
     instances: Mapping[str, InstanceType]
     engines: Mapping[str, Engine]
     rates: Mapping[str, ExchangeRate]
+    speeds: Mapping[str, Speed]
+
+    def usd(self, price: Price) -> float | None:
+        """A price in US dollars per hour; None when its currency has no rate."""
+        if price.currency == "USD":
+            return price.amount
+        rate = self.rates.get(price.currency)
+        return price.amount / rate.per_usd if rate else None

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
-from catalog._documents import Catalog, Engine, ExchangeRate, Fact, Gpu, InstanceType, Model
+from catalog._documents import Catalog, Engine, ExchangeRate, Fact, Gpu, InstanceType, Model, Speed
 
 try:
     from yaml import CSafeLoader as _Loader  # several times faster, and the catalog is read at every start
@@ -24,6 +24,7 @@ SECTIONS: Mapping[str, type[Fact]] = {
     "instances": InstanceType,
     "engines": Engine,
     "rates": ExchangeRate,
+    "speeds": Speed,
 }
 NAMES = {"rates": "currency"}
 """Sections whose key is not called `id`."""

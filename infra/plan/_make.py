@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from catalog import Catalog
+from infra.plan.cluster import decide
+from infra.plan.cost import difference, price_notes
 from infra.plan.document import (
     Deployed,
     Finding,
@@ -20,9 +23,12 @@ from infra.plan.folder import Folder, read_folder
 from infra.plan.local import PLACE, Sized, decide_rollout, memory_findings, size
 from infra.plan.lock import Lock
 from infra.plan.machine import Machine
+from infra.plan.offline import offline_findings
+from infra.plan.placing import Placed
 from infra.plan.resolve import folders_of
 from infra.plan.version import Candidate, examine, mounts
-from infra.stackfile import Service, Stack
+from infra.plan.wishes import method_findings, split_args, start_estimate, start_findings
+from infra.stackfile import LocalTarget, Service, Stack
 from runtime.contract.version import VersionTemplate
 
 
@@ -44,7 +50,12 @@ def make(
     """
     folders = {text: read(stack.path(text)) for text in dict.fromkeys(folders_of(stack))}
     candidates, findings = _candidates(stack, catalog, lock, folders)
-    return _local(stack, candidates, findings, machine)
+    findings += offline_findings(stack, candidates)
+    if isinstance(stack.target, LocalTarget):
+        plan = _local(stack, candidates, findings, machine, catalog)
+    else:
+        plan = _cluster(stack, candidates, findings, catalog, lock, deployed)
+    return replace(plan, findings=_ordered([*plan.findings, *start_findings(stack, plan)]))
 
 
 def _candidates(
@@ -60,7 +71,9 @@ def _candidates(
     return candidates, findings
 
 
-def _local(stack: Stack, candidates: list[Candidate], findings: list[Finding], machine: Machine | None) -> Plan:
+def _local(
+    stack: Stack, candidates: list[Candidate], findings: list[Finding], machine: Machine | None, catalog: Catalog
+) -> Plan:
     sized = [size(candidate, machine) for candidate in candidates]
     if machine is not None:
         findings += memory_findings(sized, machine)
@@ -69,13 +82,13 @@ def _local(stack: Stack, candidates: list[Candidate], findings: list[Finding], m
     for name, service in sorted(stack.services.items()):
         rollout, found = decide_rollout(name, sized, machine)
         findings += found
-        versions = tuple(_version(each, stack, machine) for each in sized if each.candidate.service == name)
+        versions = tuple(_version(each, stack, machine, catalog) for each in sized if each.candidate.service == name)
         findings += _twins(name, versions)
         services.append(_service(name, service, stack, versions, rollout))
-    return Plan(target=stack.target.kind, services=tuple(services), findings=_ordered(findings))
+    return Plan(target=stack.target.kind, services=tuple(services), findings=tuple(findings))
 
 
-def _version(each: Sized, stack: Stack, machine: Machine | None) -> VersionPlan:
+def _version(each: Sized, stack: Stack, machine: Machine | None, catalog: Catalog) -> VersionPlan:
     candidate = each.candidate
     template = template_of(candidate, stack, context=each.context, concurrency=each.concurrency, gpus=each.gpus)
     if each.gpus and machine is not None and machine.gpus:
@@ -87,6 +100,68 @@ def _version(each: Sized, stack: Stack, machine: Machine | None) -> VersionPlan:
         bounds=candidate.declared.replicas.bounds(),
         terms=each.terms,
         placed=PLACE,
+        cold_start=start_estimate(candidate, catalog, instance=None, new_node=False, gpu=each.gpus > 0),
+    )
+
+
+def _cluster(
+    stack: Stack,
+    candidates: list[Candidate],
+    findings: list[Finding],
+    catalog: Catalog,
+    lock: Lock | None,
+    deployed: Deployed | None,
+) -> Plan:
+    answer = decide(stack, candidates, catalog, lock)
+    by_service: dict[str, list[VersionPlan]] = {name: [] for name in stack.services}
+    for each in answer.placed:
+        by_service[each.candidate.service].append(_placed_version(each, stack, catalog))
+    findings = [*findings, *answer.findings, *method_findings(answer.placed)]
+    services = []
+    for name, service in sorted(stack.services.items()):
+        versions = tuple(by_service[name])
+        findings += _twins(name, versions)
+        services.append(_service(name, service, stack, versions, answer.rollouts[name]))
+    return Plan(
+        target=stack.target.kind,
+        services=tuple(services),
+        findings=tuple(findings),
+        headroom=tuple(answer.headroom),
+        costs=answer.costs,
+        cost_difference=difference(services, deployed),
+        cost_notes=price_notes(answer.priced, catalog),
+    )
+
+
+def _placed_version(each: Placed, stack: Stack, catalog: Catalog) -> VersionPlan:
+    candidate, option, placement = each.candidate, each.option, each.placement
+    declared = candidate.owner.resources
+    template = template_of(
+        candidate,
+        stack,
+        context=option.context if option else candidate.declared.context,
+        concurrency=option.concurrency if option else candidate.declared.concurrency,
+        gpus=option.gpus if option else declared.gpus or 0,
+    )
+    extra: dict[str, object] = {"instance_types": each.types, "image": getattr(stack.target, "image", None)}
+    if option is not None:
+        card = catalog.gpus[option.instance.gpu].name if option.instance.gpu else None
+        extra |= {"gpu_model": card, "cpus": option.cpus, "memory_gib": option.memory_gib}
+        extra["engine_args"] = {**split_args(option.split), **candidate.declared.engine_args}
+    template = template.model_copy(update=extra)
+    instance = option.instance if option else None
+    new_node = candidate.declared.replicas.min == 0 or not (placement and placement.group)
+    start = start_estimate(candidate, catalog, instance=instance, new_node=new_node, gpu=bool(option and option.gpus))
+    return VersionPlan(
+        name=candidate.name,
+        hash=template.hash(),
+        template=template,
+        bounds=candidate.declared.replicas.bounds(),
+        terms=option.terms if option else (),
+        placed=placement.group or placement.instance_type if placement else "unknown",
+        placement=placement,
+        cost=each.cost,
+        cold_start=start if option else None,
     )
 
 

@@ -65,6 +65,88 @@ class RolloutPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where the replicas of a version run on a cluster, and why there."""
+
+    instance_type: str
+    gpus: int = 0  # per replica
+    gpu_fraction: float | None = None
+    tensor: int = 1
+    pipeline: int = 1
+    cpus: float = 0  # requested per replica
+    memory_gib: float = 0  # requested per replica
+    slots: int = 0  # what a replica takes of a node, in hundredths of a GPU (of a core without GPUs)
+    node_slots: int = 0  # what a node has
+    room_bytes: int = 0  # what a device offers; the terms must stay below it
+    group: str = ""
+    quota: str = ""
+    why: str = ""
+    runners_up: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """US dollars per hour at minimum and maximum replicas. None: a price is unknown."""
+
+    min_per_hour: float | None
+    max_per_hour: float | None
+    note: str = ""
+
+    def monthly(self) -> tuple[float | None, float | None]:
+        """The same for a month of 730 hours."""
+        low, high = self.min_per_hour, self.max_per_hour
+        return None if low is None else low * 730, None if high is None else high * 730
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseEstimate:
+    """Seconds that one phase of a start is expected to take; `note` says from what."""
+
+    phase: str
+    seconds: float
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColdStart:
+    """From nothing to the first token. Unmeasured until a run on that type recorded one."""
+
+    phases: tuple[PhaseEstimate, ...]
+    measured: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """All phases together."""
+        return sum(each.seconds for each in self.phases)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Who takes how much of a limit at its maximum."""
+
+    name: str  # service/version
+    amount: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headroom:
+    """One limit of a group or quota: what is allowed, taken at maximum replicas, and added by the largest rollout."""
+
+    owner: str  # resourceGroups.a10, quotas.nlp
+    resource: str  # nodes, gpus, gpuMemoryGiB, cpus, memoryGiB, usdPerHour
+    limit: float
+    used: float
+    peak: float
+    holders: tuple[Holder, ...] = ()
+    verdict: str = ""  # groups: always fits | fits if packed well | never fits
+
+    @property
+    def left(self) -> float:
+        """What is left at the peak; below zero it is exceeded."""
+        return self.limit - self.peak
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VersionPlan:
     """One version: its identity, what starts, how much memory each replica needs."""
 
@@ -74,6 +156,9 @@ class VersionPlan:
     bounds: Bounds
     terms: tuple[Term, ...] = ()
     placed: str = ""  # "this machine", an instance type, a group
+    placement: Placement | None = None  # clusters only
+    cost: Cost | None = None  # clusters only
+    cold_start: ColdStart | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +187,10 @@ class Plan:
     target: str  # local | kubernetes | eks
     services: tuple[ServicePlan, ...]
     findings: tuple[Finding, ...] = field(default=())
+    headroom: tuple[Headroom, ...] = ()
+    costs: Mapping[str, Cost] = field(default_factory=dict)  # services.NAME, quotas.NAME, resourceGroups.NAME, stack
+    cost_difference: Cost | None = None  # against what serves now; None: that is unknown
+    cost_notes: tuple[str, ...] = ()  # dates of prices and exchange rates that were used
 
     @property
     def errors(self) -> tuple[Finding, ...]:

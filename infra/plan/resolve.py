@@ -75,6 +75,15 @@ def resolve(
     return _locked(f"{scheme}://{source.name}", source.revision, path, lock, known)
 
 
+def from_catalog_id(name: str, catalog: Catalog) -> Resolved | None:
+    """A catalog model as it would be sized, before anything pins it; None without an architecture."""
+    model = catalog.models[name]
+    try:
+        return _from_catalog(model, ModelReference(name=name, source=model.hub or name, digest=""))
+    except UnknownArchitecture:
+        return None
+
+
 def _error(rule: str, path: str, text: str, fix: str) -> Finding:
     return Finding(level=Level.ERROR, rule=rule, path=path, text=text, fix=fix)
 

@@ -1,20 +1,29 @@
-"""A plan as text for a terminal: one row per version, then what there is to say. At most 100 columns. Pure."""
+"""A plan as text for a terminal: one row per version, then what follows from it. At most 100 columns. Pure.
+
+Only paths of the stack file may be longer: a path that is cut is no path.
+"""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from infra.plan.document import Finding, Level, Plan, ServicePlan, VersionPlan
+from infra.plan.document import Cost, Finding, Headroom, Level, Plan, ServicePlan, VersionPlan
 from infra.plan.units import gib
 
 WIDTH = 100
+NARROWEST = 16
 Row = tuple[str, ...]
 
 
 def text(plan: Plan, *, width: int = WIDTH) -> str:
     """The whole plan, newline at the end."""
-    parts = (_table(plan, width), _rollouts(plan, width), findings_text(plan.findings, width), [_verdict(plan)])
+    parts: tuple[Iterable[str], ...] = (
+        _table(plan, width),
+        _wrapped(summary(plan), width),
+        findings_text(plan.findings, width),
+        [verdict(plan)],
+    )
     blocks = ("\n".join(part) for part in parts)
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -28,38 +37,43 @@ def findings_text(findings: Sequence[Finding], width: int = WIDTH) -> Iterator[s
             yield from textwrap.wrap(f"-> {finding.fix}", width, initial_indent="  ", subsequent_indent="     ")
 
 
-def _table(plan: Plan, width: int) -> Iterator[str]:
-    header: Row = ("SERVICE", "VERSION", "%", "MODEL", "ENGINE", "CONTEXT", "REPLICAS", "GiB EACH", "ON")
-    rows = [_row(service, version) for service in plan.services for version in service.versions]
-    if plan.target == "local":  # everything is on this machine
-        header, rows = header[:-1], [row[:-1] for row in rows]
-    if rows:
-        yield from columns([header, *rows], width, shrink=(3, -1, 0, 1), right=(2, 5, 7))
+def table(plan: Plan) -> list[Row]:
+    """Header and rows: a version each. On target local everything is on this machine and has no price."""
+    header: Row = ("SERVICE", "VERSION", "%", "MODEL", "CONTEXT", "REPLICAS", "GiB", "ON", "USD/h")
+    rows = [header, *(_row(service, version) for service in plan.services for version in service.versions)]
+    return [row[:-2] for row in rows] if plan.target == "local" else rows
 
 
-def _row(service: ServicePlan, version: VersionPlan) -> Row:
-    template, bounds = version.template, version.bounds
-    replicas = f"{bounds.min}" if bounds.min == bounds.max else f"{bounds.min}..{bounds.max}"
-    return (
-        service.name,
-        f"{version.name} {version.hash}",
-        "off" if service.stopped else str(service.traffic.get(version.name, 0)),
-        template.model.name if template.model else "-",
-        template.engine.value if template.engine else "-",
-        f"{template.context or '-'} x {template.concurrency}",
-        replicas,
-        gib(sum(term.bytes for term in version.terms)),
-        version.placed,
-    )
+def summary(plan: Plan) -> Iterator[str]:
+    """What follows from the table, a sentence each: places, rollouts, starts, headroom, costs."""
+    for service in plan.services:
+        for version in service.versions:
+            yield from _place(service, version)
+    for service in plan.services:
+        yield f"{service.name}: an update is a {service.rollout.strategy} ({service.rollout.reason})"
+    for service in plan.services:
+        yield from _start(service)
+    for row in plan.headroom:
+        yield _headroom(row)
+    yield from _costs(plan)
+
+
+def verdict(plan: Plan) -> str:
+    """The last line."""
+    counts = [(level, sum(finding.level is level for finding in plan.findings)) for level in Level]
+    said = ", ".join(f"{count} {level.value}{'s' if count > 1 else ''}" for level, count in counts if count)
+    outcome = "does not pass" if plan.errors else "passes"
+    return f"{outcome}: {said or 'nothing to say'}. Memory and times are estimates, unmeasured."
 
 
 def columns(rows: Sequence[Row], width: int, *, shrink: Sequence[int], right: Sequence[int] = ()) -> Iterator[str]:
-    """Rows in columns, two spaces apart. Too wide: the columns of `shrink` are cut in turn, each to no less than 12."""
+    """Rows in columns, two spaces apart. Too wide: the widest of the columns in `shrink` gives way, one by one."""
     widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
-    for index in shrink:
-        excess = sum(widths) + 2 * (len(widths) - 1) - width
-        if excess > 0:
-            widths[index] = max(min(12, widths[index]), widths[index] - excess)
+    while sum(widths) + 2 * (len(widths) - 1) > width:
+        widest = max(shrink, key=lambda index: widths[index])
+        if widths[widest] <= NARROWEST:
+            break
+        widths[widest] -= 1
     for row in rows:
         cells = (
             cut(cell, size).rjust(size) if index in right else cut(cell, size).ljust(size)
@@ -76,14 +90,76 @@ def cut(value: str, size: int) -> str:
     return value[:head] + "…" + value[len(value) - (size - 1 - head) :]
 
 
-def _rollouts(plan: Plan, width: int) -> Iterator[str]:
-    for service in plan.services:
-        line = f"{service.name}: an update is a {service.rollout.strategy} ({service.rollout.reason})"
+def money(cost: Cost | None) -> str:
+    """`1.54`, `1.54..6.15`, or `?` for a price that nobody knows."""
+    if cost is None:
+        return "-"
+    low, high = (("?" if each is None else f"{each:.2f}") for each in (cost.min_per_hour, cost.max_per_hour))
+    return low if low == high else f"{low}..{high}"
+
+
+def _table(plan: Plan, width: int) -> Iterator[str]:
+    rows = table(plan)
+    if len(rows) > 1:
+        local = len(rows[0]) == 7
+        shrink = (0, 1, 3) if local else (0, 1, 3, 7)
+        yield from columns(rows, width, shrink=shrink, right=(2, 4, 6, 8))
+
+
+def _row(service: ServicePlan, version: VersionPlan) -> Row:
+    template, bounds = version.template, version.bounds
+    replicas = f"{bounds.min}" if bounds.min == bounds.max else f"{bounds.min}..{bounds.max}"
+    engine = template.engine.value if template.engine else "process"
+    return (
+        service.name,
+        version.name,
+        "off" if service.stopped else str(service.traffic.get(version.name, 0)),
+        template.model.name if template.model else f"({engine})",
+        f"{template.context or '-'} x {template.concurrency}",
+        replicas,
+        gib(sum(term.bytes for term in version.terms)),
+        version.placed,
+        money(version.cost),
+    )
+
+
+def _wrapped(lines: Iterable[str], width: int) -> Iterator[str]:
+    for line in lines:
         yield from textwrap.wrap(line, width, subsequent_indent="  ")
 
 
-def _verdict(plan: Plan) -> str:
-    counts = [(level, sum(finding.level is level for finding in plan.findings)) for level in Level]
-    said = ", ".join(f"{count} {level.value}{'s' if count > 1 else ''}" for level, count in counts if count)
-    verdict = "does not pass" if plan.errors else "passes"
-    return f"{verdict}: {said or 'nothing to say'}. Memory is an estimate, unmeasured."
+def _place(service: ServicePlan, version: VersionPlan) -> Iterator[str]:
+    placement = version.placement
+    if placement is None:
+        return
+    gpus = f"{placement.gpu_fraction or placement.gpus} GPU of " if placement.gpus else ""
+    split = f", tensor {placement.tensor} x pipeline {placement.pipeline}" if placement.gpus > 1 else ""
+    after = f"; next {', '.join(placement.runners_up)}" if placement.runners_up else ""
+    yield f"{service.name}/{version.name} on {gpus}{placement.instance_type}{split}: {placement.why}{after}"
+
+
+def _start(service: ServicePlan) -> Iterator[str]:
+    """One line per service: its slowest version."""
+    starts = [(version.name, version.cold_start) for version in service.versions if version.cold_start]
+    if starts:
+        name, start = max(starts, key=lambda pair: pair[1].seconds)
+        parts = " + ".join(f"{each.phase} {each.seconds:.0f}" for each in start.phases if each.seconds >= 0.5)
+        yield f"{service.name}: first token of a new {name} replica after about {start.seconds:.0f} s ({parts})"
+
+
+def _headroom(row: Headroom) -> str:
+    peak = f", {row.peak:g} while the largest rollout runs" if row.peak > row.used + 1e-9 else ""
+    said = f", {row.verdict}" if row.verdict else ""
+    return f"{row.owner} {row.resource}: {row.used:.4g} of {row.limit:g} at maximum replicas{peak}{said}"
+
+
+def _costs(plan: Plan) -> Iterator[str]:
+    stack = plan.costs.get("stack")
+    if stack is None:
+        return
+    months = "" if None in stack.monthly() else f" ({stack.monthly()[0]:,.0f} to {stack.monthly()[1]:,.0f} a month)"
+    note = f"; {stack.note}" if stack.note else ""
+    yield f"cost: {money(stack)} USD/h at minimum..maximum replicas{months}{note}"
+    if plan.cost_difference is not None:
+        yield f"cost against now: {money(plan.cost_difference)} USD/h"
+    yield from (f"({note})" for note in plan.cost_notes)

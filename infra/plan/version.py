@@ -40,6 +40,11 @@ class Candidate:
         return f"{self.service}/{self.name}"
 
     @property
+    def public(self) -> bool:
+        """Are its resources public: neither a group nor a quota of one?"""
+        return self.owner.resources.kind == "public"
+
+    @property
     def most(self) -> int:
         """Replicas at most; a stopped service keeps its place."""
         return self.declared.replicas.max

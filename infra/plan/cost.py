@@ -1,0 +1,83 @@
+"""What does it cost per hour, at minimum and at maximum replicas, and how much more than now? Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from catalog import Catalog, InstanceType
+from infra.plan.document import Cost, Deployed, ServicePlan
+
+Amount = float | None
+ZERO = Cost(min_per_hour=0.0, max_per_hour=0.0)
+
+
+def version_cost(usd: Amount, low: int, high: int, *, stopped: bool) -> Cost:
+    """A version's cost: its replica's share of a node times its bounds. None: the price is unknown."""
+    if stopped:
+        return Cost(min_per_hour=0.0, max_per_hour=0.0, note="stopped")
+    return Cost(min_per_hour=_times(usd, low), max_per_hour=_times(usd, high))
+
+
+def together(costs: Iterable[Cost]) -> Cost:
+    """The sum. One unknown price makes it unknown: half a sum would read as the whole. The note has the known half."""
+    every = list(costs)
+    known_low = sum(cost.min_per_hour or 0.0 for cost in every)
+    known_high = sum(cost.max_per_hour or 0.0 for cost in every)
+    unknown = sum(cost.max_per_hour is None or cost.min_per_hour is None for cost in every)
+    note = f"{unknown} without a price, the others {known_low:.2f} to {known_high:.2f} USD/h" if unknown else ""
+    return Cost(
+        min_per_hour=None if any(cost.min_per_hour is None for cost in every) else known_low,
+        max_per_hour=None if any(cost.max_per_hour is None for cost in every) else known_high,
+        note=note,
+    )
+
+
+def idle_nodes(usd: Amount, *, nodes: int, used: float) -> Cost:
+    """What a group's minimum of nodes costs above what replicas at their minimum use of them (`used`, in nodes)."""
+    idle = max(0.0, nodes - used)
+    cost = 0.0 if not idle else _times(usd, idle)
+    return Cost(min_per_hour=cost, max_per_hour=0.0, note=f"{idle:.3g} of {nodes} nodes idle at minimum replicas")
+
+
+def difference(services: Sequence[ServicePlan], deployed: Deployed | None) -> Cost | None:
+    """The plan's cost less the deployed one's; None when it is not known what serves now."""
+    if deployed is None:
+        return None
+    wanted = together(version.cost for service in services for version in service.versions if version.cost)
+    serving = together(
+        Cost(
+            min_per_hour=_times(version.usd_per_hour, version.bounds.min),
+            max_per_hour=_times(version.usd_per_hour, version.bounds.max),
+        )
+        for versions in deployed.services.values()
+        for version in versions
+    )
+    return Cost(
+        min_per_hour=_minus(wanted.min_per_hour, serving.min_per_hour),
+        max_per_hour=_minus(wanted.max_per_hour, serving.max_per_hour),
+        note="against what serves now",
+    )
+
+
+def price_notes(used: Iterable[InstanceType], catalog: Catalog) -> tuple[str, ...]:
+    """Where the prices come from and when, and each exchange rate that was used, with its date."""
+    notes: dict[str, None] = {}
+    for instance in used:
+        for price in instance.prices[:1]:
+            notes[f"prices of {price.region}, {price.date}, {price.verified.value}: {price.source}"] = None
+            if price.currency != "USD" and (rate := catalog.rates.get(price.currency)):
+                notes[f"1 USD = {rate.per_usd:g} {rate.currency}, {rate.date}, {rate.verified.value}"] = None
+    return tuple(sorted(notes))
+
+
+def by_name(parts: Mapping[str, Sequence[Cost]]) -> dict[str, Cost]:
+    """Sums by name, sorted."""
+    return {name: together(parts[name]) for name in sorted(parts)}
+
+
+def _times(usd: Amount, count: float) -> Amount:
+    return 0.0 if count == 0 else None if usd is None else usd * count
+
+
+def _minus(one: Amount, other: Amount) -> Amount:
+    return None if one is None or other is None else one - other
