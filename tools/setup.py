@@ -102,14 +102,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     project = Project()
     ensure(project, test=options.test)
     say("set up; for a shell with pulumi and inferform on PATH:")
-    print(f"source {shown(project.environment_file)}")
+    print(f"source {shown(project.environment_file, project)}")
     return 0
 
 
-def shown(path: Path) -> str:
-    """A path as the user would type it: relative where that works from here."""
+def shown(path: Path, project: Project) -> str:
+    """A path as the user would type it: short in the project folder, absolute elsewhere."""
     asked_from = Path(os.environ.get("INFERFORM_CALLED_FROM", os.curdir)).resolve()
-    return os.path.relpath(path, asked_from) if path.is_relative_to(asked_from) else str(path)
+    return str(path.relative_to(project.root)) if asked_from == project.root.resolve() else str(path)
 
 
 if __name__ == "__main__":

@@ -72,13 +72,13 @@ def closing_lines(outputs: Mapping[str, Any], project: Project) -> str:
             "",
         ]
     lines.append("For a shell with pulumi and inferform on PATH; then edit the stack file and run `pulumi up`:")
-    lines.append(f"source {setup.shown(project.environment_file)}")
+    lines.append(f"source {setup.shown(project.environment_file, project)}")
     return "\n".join(lines)
 
 
 def inferform(project: Project) -> str:
     """The command as it can be typed before anything is sourced."""
-    return setup.shown(Path(venv.python_of(project.root).parent / "inferform"))
+    return setup.shown(Path(venv.python_of(project.root).parent / "inferform", project))
 
 
 if __name__ == "__main__":
