@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from tools import setup, venv
@@ -78,7 +77,7 @@ def closing_lines(outputs: Mapping[str, Any], project: Project) -> str:
 
 def inferform(project: Project) -> str:
     """The command as it can be typed before anything is sourced."""
-    return setup.shown(Path(venv.python_of(project.root).parent / "inferform", project))
+    return setup.shown(venv.python_of(project.root).parent / "inferform", project)
 
 
 if __name__ == "__main__":
