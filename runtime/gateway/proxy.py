@@ -6,8 +6,9 @@
 4. No valid token: 401, before anything else is said.
 5. A stopped service: 503 at once. An unknown version: 404. Limits: 413, 429.
 6. A replica is chosen, or the request is held until one is ready: 503 after `holdSeconds`.
-7. The request is forwarded. A replica that breaks off before the first byte of an answer, or whose queue is full, is
-   replaced by another one, once. A replica that refuses the connection has got nothing, so that does not count.
+7. The request is forwarded. A replica that breaks off before the first byte of an answer, whose queue is full, or
+   that drains, is replaced by another one, once. A replica that refuses the connection has got nothing, so that does
+   not count.
 8. The answer's bytes are forwarded as they come. Whatever happens, the place on the replica is given back.
 """
 
@@ -34,6 +35,7 @@ CONNECT_ATTEMPTS = 8  # refused connections after which a request that may not b
 ROOT_SECONDS = 0.9  # a readiness probe is answered within a second
 UPSTREAM_SECONDS = 3600.0  # for the head of an answer, where the service itself sets no limit
 _CLOSING = frozenset((408, 413, 450))  # eas-protocols.md 3.2: the connection is closed after these
+_ELSEWHERE = frozenset((450, 503))  # refused unprocessed: its queue is full, or it drains since a moment ago
 _VERSION = VERSION_HEADER.lower().encode()
 _REQUEST_ID = REQUEST_ID_HEADER.lower().encode()
 
@@ -261,12 +263,12 @@ class Proxy:
                 lease.release()
                 raise
             else:
-                if exchange.head.status != 450 or retried or not request.body.replayable:
+                if exchange.head.status not in _ELSEWHERE or retried or not request.body.replayable:
                     return exchange
                 try:
                     other = await balancer.acquire(version_hash, tried=(lease.slot,))
                 except (NoReplica, RateLimited):
-                    return exchange  # nobody else: the client gets this one's 450
+                    return exchange  # nobody else: the client gets this one's answer
                 self._gateway.pool(lease.slot).give_back(exchange.connection)
                 lease.release()
                 lease, retried = other, True

@@ -82,6 +82,12 @@ async def queue_full(connection: Connection) -> None:
     await connection.answer(b'{"code":"QueueFull"}', status=b"450 Queue Full", headers=b"Connection: close\r\n")
 
 
+async def draining(connection: Connection) -> None:
+    await connection.head()
+    await connection.body()
+    await connection.answer(b"no healthy upstream", status=b"503 Service Unavailable")
+
+
 async def swallowing(connection: Connection) -> None:
     while await connection.reader.read(1 << 16):
         pass

@@ -11,6 +11,7 @@ from tests.runtime.gateway.conftest import MakeReplica
 from tests.runtime.gateway.harness import (
     Connection,
     ask,
+    draining,
     fronting,
     post,
     queue_full,
@@ -84,6 +85,12 @@ async def test_kept_connections_are_used_again(replica: MakeReplica) -> None:
 async def test_a_full_queue_is_tried_on_one_other_replica(replica: MakeReplica) -> None:
     full, good = await replica("full", queue_full), await replica("good")
     async with fronting(view_of({"v1": [full.endpoint(), good.endpoint()]})) as front:
+        assert [(await front.request(body=b"x"))[2] for _ in range(4)] == [b"good"] * 4
+
+
+async def test_a_replica_that_drains_since_a_moment_ago_is_replaced_by_another(replica: MakeReplica) -> None:
+    ending, good = await replica("ending", draining), await replica("good")
+    async with fronting(view_of({"v1": [ending.endpoint(), good.endpoint()]})) as front:
         assert [(await front.request(body=b"x"))[2] for _ in range(4)] == [b"good"] * 4
 
 
