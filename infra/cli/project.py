@@ -46,6 +46,12 @@ class Project:
         """Where the stack files lie."""
         return self.root / str(self.settings.get("stackConfigDir", "."))
 
+    @property
+    def program_folder(self) -> Path:
+        """Where the Pulumi program runs: the folder that `main` names."""
+        main = (self.root / str(self.settings.get("main", "."))).resolve()
+        return main if main.is_dir() else main.parent
+
     def stacks(self) -> list[str]:
         """The stacks that have a file."""
         files = [file for file in self.stack_folder.glob("Pulumi.*.y*ml") if file.suffix in (".yaml", ".yml")]

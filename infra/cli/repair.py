@@ -49,8 +49,11 @@ def busy(processes: Iterable[Process], root: Path) -> list[Process]:
     ]
 
 
-def left_over(processes: Sequence[Process], root: Path) -> list[Process]:
-    """Parts of a Pulumi command in this project that have lost it: no `pulumi` is among their ancestors. Pure."""
+def left_over(processes: Sequence[Process], folders: Sequence[Path]) -> list[Process]:
+    """Parts of a Pulumi command that have lost it: no `pulumi` is among their ancestors. Pure.
+
+    `folders`: where this project's parts work: the project's own folder, and its program's.
+    """
     by_pid = {process.pid: process for process in processes}
 
     def has_engine(process: Process) -> bool:
@@ -62,7 +65,8 @@ def left_over(processes: Sequence[Process], root: Path) -> list[Process]:
             process = parent
         return False
 
-    return [each for each in processes if each.name in PARTS and _inside(each.folder, root) and not has_engine(each)]
+    ours = [each for each in processes if any(_inside(each.folder, folder) for folder in folders)]
+    return [each for each in ours if each.name in PARTS and not has_engine(each)]
 
 
 def pending_creates(export: str) -> list[str]:
@@ -96,7 +100,7 @@ def repair(stack: str | None, *, force: bool, dry_run: bool) -> None:
         raise Failure(f"`pulumi cancel` failed with status {status}")
 
     typer.secho("2. Left-over processes", bold=True)
-    found = left_over(processes, root)
+    found = left_over(processes, (root, here.project.program_folder))
     if not found:
         typer.echo("   none: plugin and program end by themselves when their engine is gone")
     for process in found:

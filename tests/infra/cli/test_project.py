@@ -19,6 +19,13 @@ def test_the_project_is_found_upwards(project: Path) -> None:
     assert find_project(inner).name == "demo"
 
 
+def test_the_programs_folder_is_what_main_names(project: Path) -> None:
+    assert find_project(project).program_folder == project.resolve()
+    (project / "infra").mkdir()
+    (project / "Pulumi.yaml").write_text("name: demo\nmain: infra\n")
+    assert find_project(project).program_folder == (project / "infra").resolve()
+
+
 def test_outside_a_project_the_message_says_so(tmp_path: Path) -> None:
     with pytest.raises(Failure, match=r"no Pulumi\.yaml"):
         find_project(tmp_path)

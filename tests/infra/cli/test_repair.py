@@ -26,11 +26,16 @@ def test_parts_without_an_engine_above_them_are_left_over() -> None:
     program = process(22, 21, "python3", "-u", "/tools/pulumi-language-python-exec", "--root")
     owned = process(31, 30, "/tools/pulumi-language-python", "127.0.0.1:2")
     processes = [plugin, language, program, process(30, 1, "pulumi", "up"), owned]
-    assert left_over(processes, ROOT) == [plugin, language, program]
+    assert left_over(processes, (ROOT,)) == [plugin, language, program]
 
 
 def test_parts_of_another_project_are_left_alone() -> None:
-    assert left_over([process(20, 1, "pulumi-resource-inferform", folder="/elsewhere")], ROOT) == []
+    assert left_over([process(20, 1, "pulumi-resource-inferform", folder="/elsewhere")], (ROOT,)) == []
+
+
+def test_parts_that_work_in_the_programs_folder_are_found() -> None:
+    language = process(21, 1, "/tools/pulumi-language-python", folder="/shared/infra")
+    assert left_over([language], (ROOT, Path("/shared/infra"))) == [language]
 
 
 def test_only_creates_count_as_pending() -> None:
