@@ -20,7 +20,7 @@ from infra.plan.document import (
     VersionPlan,
 )
 from infra.plan.folder import Folder, read_folder
-from infra.plan.local import PLACE, Sized, decide_rollout, memory_findings, size
+from infra.plan.local import PLACE, Sized, decide_rollout, memory_findings, size, taken
 from infra.plan.lock import Lock
 from infra.plan.machine import Machine
 from infra.plan.offline import offline_findings
@@ -78,11 +78,14 @@ def _local(
     if machine is not None:
         findings += memory_findings(sized, machine)
     findings += _not_enforced(stack)
-    services = []
+    by_service: dict[str, list[Sized]] = {name: [] for name in stack.services}
+    for each in sized:
+        by_service[each.candidate.service].append(each)
+    whole, services = taken(sized), []
     for name, service in sorted(stack.services.items()):
-        rollout, found = decide_rollout(name, sized, machine)
+        rollout, found = decide_rollout(name, by_service[name], whole, machine)
         findings += found
-        versions = tuple(_version(each, stack, machine, catalog) for each in sized if each.candidate.service == name)
+        versions = tuple(_version(each, stack, machine, catalog) for each in by_service[name])
         findings += _twins(name, versions)
         services.append(_service(name, service, stack, versions, rollout))
     return Plan(target=stack.target.kind, services=tuple(services), findings=tuple(findings))

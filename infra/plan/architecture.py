@@ -17,7 +17,7 @@ class UnknownArchitecture(ValueError):
     """A config.json lacks what sizing needs; the text names the key."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Architecture:
     """The numbers behind memory: layers, heads, widths. Element counts, not bytes, unless the name says so."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from catalog import Catalog, InstanceType
-from infra.plan.placement import Option, cheapest_first, evaluate
+from infra.plan.placement import Option, Sizer, cheapest_first, evaluate
 from infra.plan.resolve import from_catalog_id
 from infra.plan.version import Candidate
 
@@ -16,7 +16,7 @@ Try = tuple[str, str, Candidate]
 
 
 def smallest_change(
-    candidate: Candidate, types: Sequence[InstanceType], cloud: Sequence[InstanceType], catalog: Catalog
+    candidate: Candidate, types: Sequence[InstanceType], cloud: Sequence[InstanceType], sizer: Sizer
 ) -> tuple[str, str]:
     """(path, fix) for a version that none of `types` holds.
 
@@ -27,15 +27,15 @@ def smallest_change(
     5. A quantized sibling of the catalog.
     """
     for field, fix, changed in _smaller(candidate):
-        if _fits(changed, types, catalog):
+        if _fits(changed, types, sizer):
             return f"{candidate.path}.{field}", fix
-    if options := _options(candidate, cloud, catalog):
+    if options := _options(candidate, cloud, sizer):
         best = cheapest_first(options)[0][0]
         number = f", gpus: {best.gpus}" if candidate.owner.resources.gpus else ""
         return f"services.{candidate.service}.resources", f"instanceTypes: [{best.instance.id}]{number}"
-    for sibling in siblings(candidate, catalog):
-        model = from_catalog_id(sibling, catalog)
-        if model is not None and _fits(replace(candidate, model=model), types, catalog):
+    for sibling in siblings(candidate, sizer.catalog):
+        model = from_catalog_id(sibling, sizer.catalog)
+        if model is not None and _fits(replace(candidate, model=model), types, sizer):
             return f"{candidate.path}.model", f"model: {sibling}"
     return f"{candidate.path}.model", "a smaller model, or instance types with more GPU memory"
 
@@ -70,9 +70,9 @@ def siblings(candidate: Candidate, catalog: Catalog) -> Iterator[str]:
     yield from sorted(key for key in catalog.models if key.startswith(f"{name}-") and quantized(key))
 
 
-def _options(candidate: Candidate, types: Sequence[InstanceType], catalog: Catalog) -> list[Option]:
-    return [found for each in types if isinstance(found := evaluate(candidate, each, catalog), Option)]
+def _options(candidate: Candidate, types: Sequence[InstanceType], sizer: Sizer) -> list[Option]:
+    return [found for each in types if isinstance(found := evaluate(candidate, each, sizer), Option)]
 
 
-def _fits(candidate: Candidate, types: Sequence[InstanceType], catalog: Catalog) -> bool:
-    return any(isinstance(evaluate(candidate, each, catalog), Option) for each in types)
+def _fits(candidate: Candidate, types: Sequence[InstanceType], sizer: Sizer) -> bool:
+    return any(isinstance(evaluate(candidate, each, sizer), Option) for each in types)

@@ -11,7 +11,7 @@ from infra.plan.cost import by_name, idle_nodes
 from infra.plan.document import Cost, Finding, Headroom, Holder, Level, RolloutPlan
 from infra.plan.lock import Lock
 from infra.plan.packing import Verdict, nodes_needed, verdict
-from infra.plan.placement import node_usd
+from infra.plan.placement import Sizer, node_usd
 from infra.plan.placing import Placed, cloud_types, place
 from infra.plan.quota import Claim, weigh
 from infra.plan.rolling import rollouts
@@ -34,8 +34,8 @@ class Answer:
 def decide(stack: Stack, candidates: Sequence[Candidate], catalog: Catalog, lock: Lock | None) -> Answer:
     """Place every version, choose rollouts, weigh groups and quotas, add up costs."""
     answer = Answer()
-    cloud = cloud_types(stack, catalog)
-    answer.placed = [place(each, stack, catalog, lock, cloud, answer.findings) for each in candidates]
+    cloud, sizer = cloud_types(stack, catalog), Sizer(catalog)
+    answer.placed = [place(each, stack, sizer, lock, cloud, answer.findings) for each in candidates]
     used = {each.option.instance.id: each.option.instance for each in answer.placed if each.option}
     answer.priced = [used[name] for name in sorted(used)]
     rolled = rollouts(stack, answer.placed)

@@ -220,8 +220,26 @@ def _cpu_findings(sized: Sequence[Sized], machine: Machine) -> Iterator[Finding]
         yield _error("fit-cpus", f"services.{each.candidate.service}.resources.cpus", text, fix)
 
 
-def decide_rollout(name: str, sized: Sequence[Sized], machine: Machine | None) -> tuple[RolloutPlan, list[Finding]]:
-    """How the versions of service `name` are replaced on one machine. `sized` is every version of the stack.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What every version of the stack takes together at its maximum."""
+
+    memory: int
+    gpus: int
+
+
+def taken(sized: Sequence[Sized]) -> Taken:
+    """Add up the whole stack."""
+    return Taken(
+        memory=sum(each.memory * each.candidate.most for each in sized),
+        gpus=sum(each.gpus * each.candidate.most for each in sized),
+    )
+
+
+def decide_rollout(
+    name: str, own: Sequence[Sized], whole: Taken, machine: Machine | None
+) -> tuple[RolloutPlan, list[Finding]]:
+    """How the versions of service `name` (`own`) are replaced on one machine that holds `whole`.
 
     1. `recreate` declared: recreate.
     2. No machine known: surge, as if there were room.
@@ -229,7 +247,6 @@ def decide_rollout(name: str, sized: Sequence[Sized], machine: Machine | None) -
     4. `surge` declared and no room: an error, for the update could never finish.
     5. Otherwise recreate, and requests wait.
     """
-    own = [each for each in sized if each.candidate.service == name]
     declared = own[0].candidate.owner.rollout if own else None
     surge = declared.surge if declared else 1
     if declared and declared.strategy == "recreate":
@@ -237,11 +254,10 @@ def decide_rollout(name: str, sized: Sequence[Sized], machine: Machine | None) -
     if machine is None:
         return RolloutPlan(strategy="surge", reason="the machine is not known; room is assumed", surge=surge), []
     room = usable(machine)
-    everything = sum(each.memory * each.candidate.most for each in sized)
     extra = max((each.memory * each.candidate.most for each in own), default=0)
     extra_gpus = max((each.gpus * each.candidate.most for each in own), default=0)
-    gpus = sum(each.gpus * each.candidate.most for each in sized) + extra_gpus
-    peak = everything + extra
+    gpus = whole.gpus + extra_gpus
+    peak = whole.memory + extra
     numbers = f"old and new together need {gib(peak)} GiB at most, {gib(room)} GiB are there for replicas"
     fits = peak <= room
     if fits and extra_gpus and gpus > len(machine.gpus):

@@ -17,7 +17,7 @@ from catalog import Catalog, Gpu, InstanceType
 from infra.plan.document import Placement, Term
 from infra.plan.fit import TENSOR_SPLITS, Split, capacity, device_terms, split_problem, total
 from infra.plan.units import gib
-from infra.plan.version import CONCURRENCY, Candidate
+from infra.plan.version import CONCURRENCY, Candidate, Wish
 from runtime.contract.version import EngineKind, Method
 
 UNIT = 100
@@ -26,6 +26,8 @@ USABLE = 0.9
 """Share of a node's cores and memory that pods may ask for; the rest is the system's."""
 ENOUGH_CONTEXT = 4096
 """A type must hold at least this context (or the model's own) where none is declared."""
+ACCELERATED = (Method.VLLM, Method.BLADELLM)
+"""Methods that run on GPUs unless `gpus: 0` says otherwise."""
 LOWEST_CAPABILITY = {"": 7.0, "awq": 7.5, "gptq": 7.5, "fp8": 8.0}
 """CUDA compute capability that vLLM needs, by quantization."""
 
@@ -56,10 +58,6 @@ class Option:
         return self.node_slots // self.slots
 
 
-Sizes = tuple[int | None, int, tuple[Term, ...]]
-"""(context, concurrency, terms) that were chosen."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Misfit:
     """Why a type cannot run a version: bytes missing on each device (0: another reason)."""
@@ -80,30 +78,28 @@ def node_usd(instance: InstanceType, catalog: Catalog, *, most: float | None = N
 
 
 def evaluate(
-    candidate: Candidate, instance: InstanceType, catalog: Catalog, *, spot: float | None = None
+    candidate: Candidate, instance: InstanceType, sizer: Sizer, *, spot: float | None = None
 ) -> Option | Misfit:
     """The smallest share of this type that runs one replica, or why none does."""
-    declared = candidate.owner.resources
-    wants_gpu = candidate.model is not None and declared.gpus != 0
+    declared, wish = candidate.owner.resources, candidate.wish
     if not instance.gpu:
-        if wants_gpu and (declared.gpus or candidate.owner.method in (Method.VLLM, Method.BLADELLM)):
+        if wish and (declared.gpus or (declared.gpus is None and candidate.owner.method in ACCELERATED)):
             return Misfit(instance=instance, reason="has no GPU")
-        return _without_gpu(candidate, instance, catalog, spot)
-    if not wants_gpu:
+        return _without_gpu(candidate, instance, sizer, spot)
+    if wish is None or declared.gpus == 0:
         return Misfit(instance=instance, reason="its GPUs would idle")
-    card = catalog.gpus[instance.gpu]
+    card = sizer.catalog.gpus[instance.gpu]
     if problem := card_problem(candidate, card):
         return Misfit(instance=instance, reason=problem)
-    counts = (declared.gpus,) if declared.gpus else TENSOR_SPLITS
     worst: Misfit | None = None
-    for count in counts:
+    for count in (declared.gpus,) if declared.gpus else TENSOR_SPLITS:
         if count > instance.gpus:
             break
-        found = _with_gpus(candidate, instance, card, count, catalog, spot)
+        found = _with_gpus(candidate, wish, instance, card, count, sizer, spot)
         if isinstance(found, Option):
             return found
         worst = found
-    return worst or Misfit(instance=instance, reason=f"has {instance.gpus} GPUs, {counts[0]} are declared")
+    return worst or Misfit(instance=instance, reason=f"has {instance.gpus} GPUs, {declared.gpus} are declared")
 
 
 def card_problem(candidate: Candidate, card: Gpu) -> str:
@@ -119,82 +115,97 @@ def card_problem(candidate: Candidate, card: Gpu) -> str:
     return ""
 
 
-def splits(candidate: Candidate, count: int) -> Iterator[Split]:
+def splits(engine: str, count: int) -> Iterator[Split]:
     """Ways to use so many GPUs: vLLM splits tensors first, then stages; Transformers puts layers in a row."""
-    if candidate.engine is not EngineKind.VLLM:
+    if engine != EngineKind.VLLM.value:
         yield Split(pipeline=count)
         return
     for tensor in sorted((n for n in range(1, count + 1) if count % n == 0), reverse=True):
         yield Split(tensor=tensor, pipeline=count // tensor)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A wish that so many devices hold: how it is split, how long its context may be, what each device has."""
+
+    split: Split
+    context: int
+    concurrency: int
+    terms: tuple[Term, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotHeld:
+    """A wish that they do not hold: bytes missing on each at the least (0: no split divides the model)."""
+
+    missing: int
+    reason: str
+
+
+class Sizer:
+    """Sizes wishes for one catalog and remembers: many services run the same model on the same GPUs."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self._known: dict[tuple[Wish, int, int, bool], Held | NotHeld] = {}
+
+    def hold(self, wish: Wish, *, count: int, room: int, gpu: bool) -> Held | NotHeld:
+        """Can `count` devices with `room` bytes each hold it?"""
+        key = (wish, count, room, gpu)
+        if key not in self._known:
+            self._known[key] = self._hold(wish, count, room, gpu)
+        return self._known[key]
+
+    def _hold(self, wish: Wish, count: int, room: int, gpu: bool) -> Held | NotHeld:
+        engine = self.catalog.engines[wish.engine]
+        missing, reason = 0, ""
+        least = wish.context or min(wish.architecture.context, ENOUGH_CONTEXT)
+        for split in splits(wish.engine, count):
+            if problem := split_problem(wish.architecture, split):
+                reason = reason or problem
+                continue
+            for context in (least,) if wish.context else ladder(wish.architecture.context, least):
+                terms = device_terms(wish.need(context, wish.concurrency, engine), split, gpu=gpu)
+                if total(terms) <= room:
+                    return Held(split=split, context=context, concurrency=wish.concurrency, terms=terms)
+            short = total(terms) - room  # of the shortest context
+            if not missing or short < missing:
+                missing = short
+                reason = f"{gib(room)} GiB each, {gib(room + short)} are needed"
+        return NotHeld(missing=missing, reason=reason)
+
+
 def _with_gpus(
-    candidate: Candidate, instance: InstanceType, card: Gpu, count: int, catalog: Catalog, spot: float | None
+    candidate: Candidate, wish: Wish, instance: InstanceType, card: Gpu, count: int, sizer: Sizer, spot: float | None
 ) -> Option | Misfit:
-    assert candidate.model is not None
-    assert candidate.facts is not None
-    shape, declared = candidate.model.architecture, candidate.owner.resources
+    declared = candidate.owner.resources
     fraction = (declared.gpu_fraction if count == 1 else None) or 1.0
-    room = math.floor(capacity(card.memory_mib * 2**20, candidate.facts) * fraction)
-    missing, reason = 0, ""
-    for split in splits(candidate, count):
-        if problem := split_problem(shape, split):
-            reason = reason or problem
-            continue
-        chosen = _longest(candidate, split, room)
-        if chosen is not None:
-            share = fraction * count / instance.gpus
-            cpus = declared.cpus or max(1, math.floor(instance.vcpus * USABLE * share))
-            memory = declared.memory_gib or max(1, math.floor(instance.memory_gib * USABLE * share))
-            return _option(candidate, instance, count, split, chosen, room, cpus, memory, catalog, spot)
-        least = total(_terms(candidate, split, *_least(candidate)))
-        if not missing or least - room < missing:
-            missing = least - room
-            reason = f"{count} x {card.name} give {gib(room)} GiB each, {gib(least)} are needed"
-    return Misfit(instance=instance, reason=reason, missing=missing)
+    room = math.floor(capacity(card.memory_mib * 2**20, sizer.catalog.engines[wish.engine]) * fraction)
+    held = sizer.hold(wish, count=count, room=room, gpu=True)
+    if isinstance(held, NotHeld):
+        reason = f"{count} x {card.name} give {held.reason}" if held.missing else held.reason
+        return Misfit(instance=instance, reason=reason, missing=held.missing)
+    share = fraction * count / instance.gpus
+    cpus = declared.cpus or max(1, math.floor(instance.vcpus * USABLE * share))
+    memory = declared.memory_gib or max(1, math.floor(instance.memory_gib * USABLE * share))
+    return _option(candidate, instance, count, held, room, cpus, memory, sizer.catalog, spot)
 
 
-def _without_gpu(candidate: Candidate, instance: InstanceType, catalog: Catalog, spot: float | None) -> Option | Misfit:
+def _without_gpu(candidate: Candidate, instance: InstanceType, sizer: Sizer, spot: float | None) -> Option | Misfit:
     """A replica on cores alone: weights and cache are in the node's memory."""
-    declared, facts = candidate.owner.resources, candidate.facts
+    declared, facts, wish = candidate.owner.resources, candidate.facts, candidate.wish
     room = math.floor((declared.memory_gib or instance.memory_gib * USABLE) * 2**30)
-    if candidate.model is None:
-        terms = (Term(name="engine", bytes=facts.process_bytes, note=f"{facts.id} process"),) if facts else ()
-        chosen: Sizes | None = (candidate.declared.context, candidate.concurrency or CONCURRENCY, terms)
+    if wish is None:
+        bare = (Term(name="engine", bytes=facts.process_bytes, note=f"{facts.id} process"),) if facts else ()
+        context, wanted = candidate.declared.context or 0, candidate.concurrency or CONCURRENCY
+        held: Held | NotHeld = Held(split=Split(), context=context, concurrency=wanted, terms=bare)
     else:
-        chosen = _longest(candidate, Split(), room, gpu=False)
-    if chosen is None:
-        least = total(_terms(candidate, Split(), *_least(candidate), gpu=False))
-        reason = f"{gib(room)} GiB for a pod, {gib(least)} are needed"
-        return Misfit(instance=instance, reason=reason, missing=least - room)
-    memory = declared.memory_gib or max(0.5, math.ceil(total(chosen[2]) * 1.1 / 2**29) / 2)
-    cpus = declared.cpus or (min(4.0, instance.vcpus * USABLE) if candidate.model else 0.5)
-    return _option(candidate, instance, 0, Split(), chosen, room, cpus, memory, catalog, spot)
-
-
-def _terms(candidate: Candidate, split: Split, context: int, concurrency: int, *, gpu: bool = True) -> tuple[Term, ...]:
-    need = candidate.need(context, concurrency)
-    assert need is not None
-    return device_terms(need, split, gpu=gpu)
-
-
-def _least(candidate: Candidate) -> tuple[int, int]:
-    """The least that must fit: what is declared, else ENOUGH_CONTEXT."""
-    assert candidate.model is not None
-    own = candidate.model.architecture.context
-    return candidate.declared.context or min(own, ENOUGH_CONTEXT), candidate.concurrency or CONCURRENCY
-
-
-def _longest(candidate: Candidate, split: Split, room: int, *, gpu: bool = True) -> Sizes | None:
-    """The longest context (declared, or a power of two up to the model's own) that fits, with its terms."""
-    assert candidate.model is not None
-    least, concurrency = _least(candidate)
-    declared = candidate.declared.context is not None
-    for context in (least,) if declared else ladder(candidate.model.architecture.context, least):
-        terms = _terms(candidate, split, context, concurrency, gpu=gpu)
-        if total(terms) <= room:
-            return context, concurrency, terms
-    return None
+        held = sizer.hold(wish, count=1, room=room, gpu=False)
+    if isinstance(held, NotHeld):
+        return Misfit(instance=instance, reason=f"a pod has {held.reason}", missing=held.missing)
+    memory = declared.memory_gib or max(0.5, math.ceil(total(held.terms) * 1.1 / 2**29) / 2)
+    cpus = declared.cpus or (min(4.0, instance.vcpus * USABLE) if wish else 0.5)
+    return _option(candidate, instance, 0, held, room, cpus, memory, sizer.catalog, spot)
 
 
 def ladder(own: int, least: int) -> Iterator[int]:
@@ -211,8 +222,7 @@ def _option(
     candidate: Candidate,
     instance: InstanceType,
     count: int,
-    split: Split,
-    chosen: Sizes,
+    held: Held,
     room: int,
     cpus: float,
     memory: float,
@@ -234,14 +244,13 @@ def _option(
     alone = candidate.public and fraction == 1.0
     slots = node_slots if alone else max(by_gpu, by_cpu, by_memory, 1)
     usd = node_usd(instance, catalog, most=spot)
-    context, concurrency, terms = chosen
     return Option(
         instance=instance,
         gpus=count,
-        split=split,
-        context=context,
-        concurrency=concurrency,
-        terms=terms,
+        split=held.split,
+        context=held.context or None,
+        concurrency=held.concurrency,
+        terms=held.terms,
         room=room,
         cpus=cpus,
         memory_gib=memory,

@@ -10,7 +10,7 @@ from infra.plan.change import smallest_change
 from infra.plan.cost import version_cost
 from infra.plan.document import Cost, Finding, Level, Placement
 from infra.plan.lock import Lock
-from infra.plan.placement import Misfit, Option, cheapest_first, evaluate, explain, placement_of
+from infra.plan.placement import Misfit, Option, Sizer, cheapest_first, evaluate, explain, placement_of
 from infra.plan.version import Candidate
 from infra.stackfile import EksTarget, Stack
 from infra.stackfile.errors import nearest
@@ -63,12 +63,13 @@ def group_of(candidate: Candidate, stack: Stack) -> str:
 def place(
     candidate: Candidate,
     stack: Stack,
-    catalog: Catalog,
+    sizer: Sizer,
     lock: Lock | None,
     cloud: Sequence[InstanceType],
     findings: list[Finding],
 ) -> Placed:
     """Choose a type for one version; findings are added to the list."""
+    catalog = sizer.catalog
     group = group_of(candidate, stack)
     resources = candidate.owner.resources
     declared = stack.resource_groups[group].instance_types if group else resources.instance_types
@@ -82,11 +83,11 @@ def place(
     if declared and not known:
         return _unsized(candidate, declared)
     types = known or list(cloud)
-    results = [evaluate(candidate, each, catalog, spot=most) for each in types]
+    results = [evaluate(candidate, each, sizer, spot=most) for each in types]
     options = [each for each in results if isinstance(each, Option)]
     misfits = [each for each in results if isinstance(each, Misfit)]
     if not options:
-        findings.append(_misfit(candidate, types, misfits, cloud, catalog))
+        findings.append(_misfit(candidate, types, misfits, cloud, sizer))
         return _unsized(candidate, declared)
     ordered, by_price = (options, False) if declared else cheapest_first(options)
     pinned = lock.instances.get(candidate.key) if lock and not declared else None
@@ -138,7 +139,7 @@ def _misfit(
     types: Sequence[InstanceType],
     misfits: Sequence[Misfit],
     cloud: Sequence[InstanceType],
-    catalog: Catalog,
+    sizer: Sizer,
 ) -> Finding:
     """The nearest miss, and the smallest change that passes."""
     near = min(misfits, key=lambda each: (each.missing or 2**62, each.instance.id))
@@ -148,7 +149,7 @@ def _misfit(
         if len(types) > 1
         else f"{near.instance.id} does not hold {name}"
     )
-    path, fix = smallest_change(candidate, types, cloud, catalog)
+    path, fix = smallest_change(candidate, types, cloud, sizer)
     return Finding(level=Level.ERROR, rule="fit-memory", path=path, text=f"{among}: {near.reason}", fix=fix)
 
 

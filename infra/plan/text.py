@@ -32,9 +32,9 @@ def findings_text(findings: Sequence[Finding], width: int = WIDTH) -> Iterator[s
     """`error services.chat.context [fit-memory]`, the text below it, then what would pass."""
     for finding in findings:
         yield f"{finding.level.value} {finding.path} [{finding.rule}]"
-        yield from textwrap.wrap(finding.text, width, initial_indent="  ", subsequent_indent="  ")
+        yield from wrap(f"  {finding.text}", width, after="  ")
         if finding.fix:
-            yield from textwrap.wrap(f"-> {finding.fix}", width, initial_indent="  ", subsequent_indent="     ")
+            yield from wrap(f"  -> {finding.fix}", width, after="     ")
 
 
 def table(plan: Plan) -> list[Row]:
@@ -125,7 +125,12 @@ def _row(service: ServicePlan, version: VersionPlan) -> Row:
 
 def _wrapped(lines: Iterable[str], width: int) -> Iterator[str]:
     for line in lines:
-        yield from textwrap.wrap(line, width, subsequent_indent="  ")
+        yield from wrap(line, width, after="  ")
+
+
+def wrap(line: str, width: int, *, after: str) -> list[str]:
+    """A line in pieces of at most `width`; those after the first are indented. A short line, as most are, costs nothing."""
+    return [line] if len(line) <= width else textwrap.wrap(line, width, subsequent_indent=after)
 
 
 def _place(service: ServicePlan, version: VersionPlan) -> Iterator[str]:

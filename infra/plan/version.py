@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from catalog import Catalog, Engine
+from infra.plan.architecture import Architecture
 from infra.plan.document import Finding, Level
 from infra.plan.fit import Need
 from infra.plan.folder import Folder
@@ -21,6 +23,34 @@ CONCURRENCY = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a replica wants of its devices: equal wishes are sized once, whatever service they come from."""
+
+    architecture: Architecture
+    weight_bytes: int
+    vision_bytes: int
+    adapter_bytes: int
+    cache_width: float | None
+    engine: str
+    context: int | None
+    """As declared; None: as long as fits."""
+    concurrency: int
+
+    def need(self, context: int, concurrency: int, engine: Engine) -> Need:
+        """What is to be placed at this context and concurrency."""
+        return Need(
+            architecture=self.architecture,
+            weight_bytes=self.weight_bytes,
+            vision_bytes=self.vision_bytes,
+            adapter_bytes=self.adapter_bytes,
+            context=context,
+            concurrency=concurrency,
+            engine=engine,
+            cache_width=self.cache_width,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Candidate:
     """A version that is sound by itself. `model` is None for a scripted engine or a process."""
 
@@ -54,20 +84,27 @@ class Candidate:
         """Sequences at once where the stack file says so."""
         return self.declared.concurrency if "concurrency" in self.declared.model_fields_set else None
 
-    def need(self, context: int, concurrency: int) -> Need | None:
-        """What is to be placed at this context and concurrency; None without a model."""
+    @cached_property
+    def wish(self) -> Wish | None:
+        """What a replica wants of its devices; None without a model."""
         if self.model is None or self.facts is None:
             return None
-        return Need(
+        return Wish(
             architecture=self.model.architecture,
             weight_bytes=self.model.weight_bytes,
             vision_bytes=self.model.vision_bytes,
             adapter_bytes=sum(adapter.weight_bytes for adapter in self.adapters.values()),
-            context=context,
-            concurrency=concurrency,
-            engine=self.facts,
             cache_width=cache_width(self.declared),
+            engine=self.facts.id,
+            context=self.declared.context,
+            concurrency=self.concurrency or CONCURRENCY,
         )
+
+    def need(self, context: int, concurrency: int) -> Need | None:
+        """What is to be placed at this context and concurrency; None without a model."""
+        if self.wish is None or self.facts is None:
+            return None
+        return self.wish.need(context, concurrency, self.facts)
 
 
 def cache_width(version: Version) -> float | None:
