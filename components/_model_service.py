@@ -25,8 +25,8 @@ class ModelService(pulumi.ComponentResource):
     """The service's URL."""
     token: pulumi.Output[str]
     """What clients send in the Authorization header; a secret."""
-    versions: dict[str, str]
-    """Hash by version name."""
+    hashes: dict[str, str]
+    """Hash by version name. (Not `versions`: the SDK gives an output of a prop's name the prop's value.)"""
     plan: dict[str, Any]
     """The rollout strategy, and per version what each replica gets."""
 
@@ -49,13 +49,13 @@ class ModelService(pulumi.ComponentResource):
         service = next(service for service in plan.services if service.name == name)
         made = local.service(service, state=args["state"], endpoint=args["endpoint"], parent=self)
         self.endpoint, self.token = made.endpoint, made.token
-        self.versions = {version.name: version.hash for version in service.versions}
+        self.hashes = {version.name: version.hash for version in service.versions}
         self.plan = summary(service)
         self.register_outputs(self.outputs())
 
     def outputs(self) -> dict[str, Any]:
-        """What the stack's output says about the service."""
-        return {"endpoint": self.endpoint, "token": self.token, "versions": self.versions, "plan": self.plan}
+        """What the service gives to its program."""
+        return {"endpoint": self.endpoint, "token": self.token, "hashes": self.hashes, "plan": self.plan}
 
 
 def refuse(errors: tuple[Finding, ...]) -> None:

@@ -53,7 +53,9 @@ class Stack(pulumi.ComponentResource):
             gateway = Gateway("gateway", _gateway(stack), child)
             for service, keys in stack.declared.items():
                 args = {**keys, "state": gateway.state, "endpoint": gateway.endpoint}
-                self.services[service] = ModelService(service, args, child, plan=plan).outputs()
+                made = ModelService(service, args, child, plan=plan)
+                outputs = {"endpoint": made.endpoint, "token": made.token, "versions": made.hashes, "plan": made.plan}
+                self.services[service] = outputs
         self.register_outputs(self.outputs())
 
     def outputs(self) -> dict[str, Any]:

@@ -38,9 +38,7 @@ class Hosts:
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         self._epochs: dict[str, int] = {}
-        self._started: list[
-            subprocess.Popen[bytes]
-        ] = []  # they outlive this process
+        self._started: list[subprocess.Popen[bytes]] = []  # they outlive this process
 
     def reader(self, state: str) -> HostClient:
         """A client for reading."""

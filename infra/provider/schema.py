@@ -149,11 +149,12 @@ def components(types: Types) -> dict[str, Spec]:
     service: dict[str, Spec] = {
         "endpoint": {**text, "description": "The service's URL."},
         "token": {**secret, "description": "What clients send in the Authorization header."},
-        "versions": {"type": "object", "additionalProperties": text, "description": "Hash by version name."},
+        "hashes": {"type": "object", "additionalProperties": text, "description": "Hash by version name."},
         "plan": {"type": "object", "additionalProperties": {"$ref": "pulumi.json#/Any"}, "description": "In short."},
     }
+    of_stack = {"versions" if key == "hashes" else key: spec for key, spec in service.items()}
     types.specs[token("ServiceOutputs")] = {
-        "type": "object", "properties": service, "required": sorted(service), "description": "One service of a stack.",
+        "type": "object", "properties": of_stack, "required": sorted(of_stack), "description": "One service.",
     }  # fmt: skip
     service_inputs = _plain(service_properties(types))
     folder = {**text, "description": "The host's folder; .inferform/STACK beside Pulumi.yaml when absent."}
