@@ -19,6 +19,7 @@ from infra.plan.document import (
     ServicePlan,
     VersionPlan,
 )
+from infra.plan.file import import_findings
 from infra.plan.folder import Folder, read_folder
 from infra.plan.local import PLACE, Sized, decide_rollout, memory_findings, size, taken
 from infra.plan.lock import Lock
@@ -55,7 +56,8 @@ def make(
         plan = _local(stack, candidates, findings, machine, catalog)
     else:
         plan = _cluster(stack, candidates, findings, catalog, lock, deployed)
-    return replace(plan, findings=_ordered([*plan.findings, *start_findings(stack, plan)]))
+    said = [*plan.findings, *start_findings(stack, plan), *import_findings(stack)]
+    return replace(plan, findings=_ordered(said))
 
 
 def _candidates(

@@ -52,6 +52,8 @@ class Stack:
     """Paths in the file are relative to it."""
     warnings: tuple[StackFileError, ...] = ()
     """What may surprise and stops nothing: what an EAS service.json says that has no meaning here."""
+    not_built: tuple[StackFileError, ...] = ()
+    """What can be planned and not yet be realised (empty unless loaded with `built_only` false)."""
 
     def path(self, text: str) -> Path:
         """A path of the file, absolute."""
@@ -104,11 +106,12 @@ def load(config: Mapping[str, object], *, folder: Path, built_only: bool = True)
             errors.checked(check_service(rough_service, at, groups=raw_groups, quotas=raw_quotas, folder=folder))
         if service is not None:
             parsed[name] = service.model_copy(update={"traffic": _traffic(service)})
+    not_built = not_available(raw)
     if built_only:
-        errors.checked(not_available(raw))
+        errors.checked(not_built)
 
     if errors.errors:
-        shorthand = {name for name, value in declared.items() if "versions" not in _mapping_or_empty(value)}
+        shorthand = _shorthand(declared)
         raise StackFileErrors([_as_written(error, shorthand) for error in errors.errors])
     return Stack(
         target=target or LocalTarget(),
@@ -120,6 +123,7 @@ def load(config: Mapping[str, object], *, folder: Path, built_only: bool = True)
         declared={name: _plain(value) or {} for name, value in declared.items()},
         folder=folder,
         warnings=tuple(warnings),
+        not_built=tuple(_as_written(error, _shorthand(declared)) for error in not_built),
     )
 
 
@@ -252,6 +256,10 @@ def _scalar(name: Literal["offline", "mirrors"], value: Any, kind: Any, errors: 
 def _named(kind: str, name: str, path: Location, errors: Problems) -> None:
     if problem := name_error(kind, name, dotted(path)):
         errors.report(problem)
+
+
+def _shorthand(declared: Mapping[str, Any]) -> set[str]:
+    return {name for name, value in declared.items() if "versions" not in _mapping_or_empty(value)}
 
 
 def _as_written(error: StackFileError, shorthand: set[str]) -> StackFileError:
