@@ -12,6 +12,7 @@ from runtime.auth import check, needs_body
 from runtime.contract import names
 from runtime.replica import answers
 from runtime.replica.call import UPGRADE, Call, Routes
+from runtime.replica.http_server import Server
 from runtime.replica.protocols.table import root, routes_of, unknown_path
 from runtime.replica.replica import Replica
 
@@ -19,9 +20,6 @@ log = logging.getLogger(__name__)
 
 CLIENT_LEFT = 499
 """Counted, never sent (section 3.2)."""
-KEEPALIVE_SECONDS = 300.0
-LINGER_SECONDS = 2.0
-"""How long an unread request body is read and dropped, so that the client can read our early answer."""
 MIB = 1024 * 1024
 
 
@@ -43,13 +41,7 @@ class App:
 
     def server(self) -> web.Server:
         """To be run by `web.ServerRunner`. A client that leaves cancels its handler at once."""
-        return web.Server(
-            self.handle,
-            handler_cancellation=True,
-            access_log=None,
-            keepalive_timeout=KEEPALIVE_SECONDS,
-            lingering_time=LINGER_SECONDS,
-        )
+        return Server(self.handle, handler_cancellation=True)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request. Never raises but for a client that left."""
