@@ -22,6 +22,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "infra": ("catalog", "runtime.contract"),  # modules directly in infra/: shared by the floors above them
     "infra.stackfile": ("catalog", "runtime.contract"),
     "infra.plan": ("catalog", "runtime.contract", "infra.stackfile"),
+    "infra.lock": ("catalog", "runtime.contract", "infra.stackfile", "infra.plan"),
     "infra.resources": ("catalog", "runtime.contract", "infra.stackfile", "infra.plan"),
     "components": ("catalog", "runtime.contract", "infra.stackfile", "infra.plan", "infra.resources"),
     "infra.provider": ("catalog", "runtime.contract", "infra", "components"),

@@ -82,6 +82,7 @@ class Placement:
     quota: str = ""
     why: str = ""
     runners_up: tuple[str, ...] = ()
+    chosen: bool = False  # by the plan, among public types: the lock file pins it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -300,7 +300,14 @@ def runners_up(others: Sequence[Option]) -> tuple[str, ...]:
 
 
 def placement_of(
-    chosen: Option, *, fraction: float | None, group: str, quota: str, why: str, others: Sequence[Option]
+    chosen: Option,
+    *,
+    fraction: float | None,
+    group: str,
+    quota: str,
+    why: str,
+    others: Sequence[Option],
+    chosen_here: bool,
 ) -> Placement:
     """The document's form of a chosen option."""
     return Placement(
@@ -318,4 +325,5 @@ def placement_of(
         quota=quota,
         why=why,
         runners_up=runners_up(others),
+        chosen=chosen_here,
     )

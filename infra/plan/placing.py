@@ -109,7 +109,13 @@ def place(
         listed=bool(declared),
     )
     placement = placement_of(
-        chosen, fraction=resources.gpu_fraction, group=group, quota=resources.quota or "", why=why, others=others
+        chosen,
+        fraction=resources.gpu_fraction,
+        group=group,
+        quota=resources.quota or "",
+        why=why,
+        others=others,
+        chosen_here=not declared,
     )
     same = (
         tuple(each.instance.id for each in ordered if each.gpus == chosen.gpus) if declared else (chosen.instance.id,)

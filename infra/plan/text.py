@@ -129,7 +129,7 @@ def _wrapped(lines: Iterable[str], width: int) -> Iterator[str]:
 
 
 def wrap(line: str, width: int, *, after: str) -> list[str]:
-    """A line in pieces of at most `width`; those after the first are indented. A short line, as most are, costs nothing."""
+    """A line in pieces of at most `width`; those after the first are indented. A short line costs nothing."""
     return [line] if len(line) <= width else textwrap.wrap(line, width, subsequent_indent=after)
 
 

@@ -1,0 +1,121 @@
+"""Which entries a stack needs, which are missing, and the lock file that has them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from catalog import Catalog
+from infra.plan import Plan, make
+from infra.plan.lock import FILE, Lock, LockedChoice, LockedModel
+from infra.stackfile import Stack, model_source
+
+Inspect = Callable[[str], LockedModel]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """The new lock file and what is different in it, a line each: `+ NAME ...`, `~ NAME ...`, `- NAME`."""
+
+    lock: Lock
+    lines: tuple[str, ...] = field(default=())
+
+
+def needed(stack: Stack, catalog: Catalog) -> Iterator[tuple[str, str]]:
+    """(service/version, source) of every model or adapter that an entry must pin; sources as the plan spells them."""
+    for service_name, service in sorted(stack.services.items()):
+        for version_name, version in sorted(service.versions.items()):
+            for text in (version.model, *version.adapters.values()):
+                source = _source(text, catalog) if text is not None else None
+                if source is not None:
+                    yield f"{service_name}/{version_name}", source
+
+
+def _source(text: str, catalog: Catalog) -> str | None:
+    """The source that an entry pins; None for what needs none: paths, embedded weights, unknown catalog ids."""
+    source = model_source(text)
+    if source.kind == "path":
+        return None
+    if source.kind == "catalog":
+        model = catalog.models.get(source.name)
+        return None if model is None or model.embedded else model.hub
+    return text
+
+
+def update(
+    stack: Stack,
+    catalog: Catalog,
+    lock: Lock | None,
+    *,
+    inspect: Inspect,
+    upgrade: Collection[str] = (),
+    say: Say = lambda line: None,
+) -> Change:
+    """The lock file that this stack needs.
+
+    Entries that are there stay, whatever a hub says by now, unless `upgrade` names their service, service/version or
+    source (or `*` for all). Entries that nothing needs any more go. Raises what `inspect` raises.
+    """
+    before = lock or Lock()
+    models: dict[str, LockedModel] = {}
+    for key, source in needed(stack, catalog):
+        known = before.models.get(source)
+        if source in models:
+            continue
+        if known is not None and not _named(upgrade, key, source):
+            models[source] = known
+        else:
+            say(f"asking {source}")
+            models[source] = inspect(source)
+    kept = {key: choice for key, choice in before.instances.items() if not _named(upgrade, key, choice.instance_type)}
+    draft = before.model_copy(update={"models": models, "instances": kept})
+    chosen = _instances(make(stack, catalog, lock=draft))
+    after = draft.model_copy(update={"instances": chosen})
+    return Change(lock=after, lines=tuple(_differences(before, after)))
+
+
+def _named(upgrade: Collection[str], key: str, source: str) -> bool:
+    return any(name in ("*", key, key.partition("/")[0], source) for name in upgrade)
+
+
+def _instances(plan: Plan) -> dict[str, LockedChoice]:
+    """Instance types that the plan chose by itself: public resources without a list."""
+    return {
+        f"{service.name}/{version.name}": LockedChoice(
+            instance_type=version.placement.instance_type, gpus=version.placement.gpus
+        )
+        for service in plan.services
+        for version in service.versions
+        if version.placement is not None and version.placement.chosen
+    }
+
+
+def _differences(before: Lock, after: Lock) -> Iterator[str]:
+    old, new = _pins(before), _pins(after)
+    for name in sorted(old.keys() | new.keys()):
+        if name not in old:
+            yield f"+ {name} {new[name]}"
+        elif name not in new:
+            yield f"- {name}"
+        elif old[name] != new[name]:
+            yield f"~ {name} {old[name]} -> {new[name]}"
+
+
+def _pins(lock: Lock) -> dict[str, str]:
+    """What is pinned to what."""
+    models = {name: entry.revision for name, entry in lock.models.items()}
+    return {**models, **{name: choice.instance_type for name, choice in lock.instances.items()}}
+
+
+def write_lock(folder: Path, lock: Lock) -> Path:
+    """Write inferform.lock in one step, so that a killed command leaves the old one."""
+    path = folder / FILE
+    with tempfile.NamedTemporaryFile("w", dir=folder, prefix=f".{FILE}.", delete=False, encoding="utf-8") as stream:
+        stream.write(lock.text())
+    Path(stream.name).chmod(0o644)
+    os.replace(stream.name, path)
+    return path
