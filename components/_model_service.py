@@ -7,7 +7,7 @@ from typing import Any
 
 import pulumi
 
-from components._planning import belongs_to, plan_of, project_folder, report, said
+from components._planning import belongs_to, plan_of, project_folder, report
 from components.errors import Refused
 from components.targets import local
 from infra.plan import Finding, Plan, ServicePlan
@@ -62,9 +62,8 @@ def refuse(errors: tuple[Finding, ...]) -> None:
     """Stop the program when there are errors; they have been logged where they belong."""
     if errors:
         count = f"{len(errors)} error{'s' if len(errors) > 1 else ''}"
-        raise Refused(
-            f"the plan has {count}, nothing is changed:\n" + "\n".join(f"  {said(error)}" for error in errors)
-        )
+        where = ", ".join(dict.fromkeys(error.path for error in errors))
+        raise Refused(f"the plan has {count}, nothing is changed: {where}")
 
 
 def summary(service: ServicePlan) -> dict[str, Any]:

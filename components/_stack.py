@@ -39,7 +39,7 @@ class Stack(pulumi.ComponentResource):
         stack, plan = plan_of(args, folder or project_folder())
         super().__init__(token("Stack"), name, {"target": stack.target.kind, "offline": stack.offline}, options(opts))
         child = pulumi.ResourceOptions(parent=self)
-        if pulumi.runtime.is_dry_run():
+        if pulumi.runtime.is_dry_run() and not plan.errors:
             pulumi.log.info(text(plan).rstrip(), self)
         self._report(plan, stack)
         refuse(plan.errors)

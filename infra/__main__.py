@@ -8,9 +8,12 @@ import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 
 from components import Stack
+from components.errors import Refused
 from infra.engine_watch import exit_with_engine
 
 NAMESPACE = "inferform:"
+ALREADY_SAID = 32
+"""Tells Pulumi's language host that the user has been told what is wrong, and needs no `program exited with`."""
 
 
 def main() -> None:
@@ -18,7 +21,11 @@ def main() -> None:
     exit_with_engine()
     config = {**CONFIG.get(), **(get_config_env() if "PULUMI_CONFIG" in os.environ else {})}
     mine = {key: value for key, value in config.items() if key.startswith(NAMESPACE)}
-    stack = Stack(pulumi.get_stack(), mine)
+    try:
+        stack = Stack(pulumi.get_stack(), mine)
+    except Refused as refused:
+        pulumi.log.error(str(refused))
+        raise SystemExit(ALREADY_SAID) from None
     pulumi.export("services", stack.services)
 
 

@@ -93,9 +93,7 @@ class HostHandler(Handler[HostInputs]):
                 raise
             raise InitFailed(args.state, outputs, inputs, [problem.message]) from problem
         if not state.ready:
-            raise InitFailed(
-                args.state, outputs, inputs, [f"the gateway is not ready: {state.error or 'it does not answer'}"]
-            )
+            raise InitFailed(args.state, outputs, inputs, [not_ready(args.state, state.error)])
         operation.status(f"serving on {args.gateway.host}:{args.gateway.port}")
         return args.state, outputs
 
@@ -129,6 +127,11 @@ class HostHandler(Handler[HostInputs]):
         if not inputs or HostInputs.model_validate(inputs).gateway != gateway:
             inputs = {**inputs, "state": where.state, "gateway": gateway.to_data()}
         return inputs, {**inputs, "endpoint": endpoint(gateway.to_data()), "running": True}
+
+
+def not_ready(state: str, error: str) -> str:
+    """Why there is no gateway, and where to look."""
+    return f"the gateway is not ready: {error or 'it does not answer'}; its log is {state}/logs/gateway.log"
 
 
 def endpoint(gateway: object) -> str:
