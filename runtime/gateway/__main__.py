@@ -19,28 +19,28 @@ from runtime.gateway.server import run
 from runtime.gateway.watch import Watch, follow_file
 
 
-def arguments() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m runtime.gateway", description=__doc__)
-    source = parser.add_mutually_exclusive_group(required=True)
+    made = argparse.ArgumentParser(prog="python -m runtime.gateway", description=__doc__)
+    source = made.add_mutually_exclusive_group(required=True)
     source.add_argument(
         "--host-socket", type=Path, metavar="PATH", help="the host's admin socket, to watch and report to"
     )
     source.add_argument("--view", type=Path, metavar="FILE", help="serve this GatewayView (JSON); read again on change")
-    place = parser.add_mutually_exclusive_group(required=True)
+    place = made.add_mutually_exclusive_group(required=True)
     place.add_argument("--fd", type=int, metavar="N", help="a listening socket that the starting process has bound")
     place.add_argument("--listen", metavar="HOST:PORT", help="bind this address; port 0 takes a free one and prints it")
-    parser.add_argument("--nonce", default="", metavar="X", help="names this process in reports and process lists")
-    parser.add_argument(
+    made.add_argument("--nonce", default="", metavar="X", help="names this process in reports and process lists")
+    made.add_argument(
         "--access-log",
         choices=("all", "errors", "off"),
         default="all",
         help="JSON lines on standard output: all requests, those answered 400 and above, or none",
     )
-    parser.add_argument(
+    made.add_argument(
         "--drain-seconds", type=float, default=30.0, metavar="S", help="after SIGTERM, time for running answers to end"
     )
-    return parser
+    return made
 
 
 def bind(listen: str) -> socket.socket:
@@ -77,9 +77,9 @@ async def serve(options: argparse.Namespace, listening: socket.socket) -> None:
     await run(gateway, listening, source, drain_seconds=options.drain_seconds)
 
 
-def main() -> int:
-    """Parse the command line and serve."""
-    options = arguments().parse_args()
+def main(arguments: list[str]) -> int:
+    """Parse the command line and serve; returns the exit code."""
+    options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         listening = socket.socket(fileno=options.fd) if options.fd is not None else bind(options.listen)
@@ -94,4 +94,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

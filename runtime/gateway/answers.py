@@ -46,12 +46,23 @@ def problem(status: int, code: str, message: str, *, close: bool = False) -> Ans
     return Answer(status, json.dumps({"code": code, "message": message}).encode(), close=close)
 
 
+class Refused(Exception):
+    """A request is answered by the gateway itself. `error` is for the access log."""
+
+    def __init__(self, answer: Answer, error: str = "") -> None:
+        super().__init__(error or str(answer.status))
+        self.answer = answer
+        self.error = error
+
+
 NO_UPSTREAM = Answer(503, b"no healthy upstream", _TEXT)
 UNKNOWN_SERVICE = Answer(404)
 UNAUTHORIZED = problem(401, "Unauthorized", "Invalid token")
 READY = Answer(200, b'{"status": "ready"}')
 BROKEN = problem(502, "BadGateway", "the replica broke off or sent an invalid answer")
 SILENT = problem(504, "GatewayTimeout", "the replica did not answer in time")
+BODY_TIMED_OUT = problem(408, "RequestTimeout", "the body stopped coming", close=True)
+BAD_CHUNKS = problem(400, "BadRequest", "the body's chunks are malformed", close=True)
 TIMED_OUT = problem(408, "RequestTimeout", "the request took longer than this service allows", close=True)
 
 

@@ -183,25 +183,62 @@ class Balancer:
         """Whole seconds until the service's rate allows a request again, at least 1."""
         return max(1, -int(-self._bucket.wait_seconds(self._clock()) // 1))
 
-    async def acquire(
-        self, version_hash: str | None, *, tried: Collection[Slot] = (), hold_until: float | None = None
-    ) -> Lease:
+    async def acquire(self, version_hash: str | None, *, hold_until: float | None = None) -> Lease:
         """A place on a replica: of one version, or (None) of the one whose turn it is.
 
-        Waits until `hold_until` (the balancer's clock) when no replica is ready; None never waits. Replicas in `tried`
-        are not chosen. Raises NoReplica and RateLimited.
+        Waits until `hold_until` (the balancer's clock) when no replica is ready; None never waits.
+        Raises NoReplica and RateLimited.
         """
         waiting = self._waiting.get(version_hash)
-        if waiting is None or not waiting.queue or tried:
-            lease = self._take(version_hash, tried)
+        if waiting is None or not waiting.queue:
+            lease = self.take(version_hash)
             if lease is not None:
                 return lease
-        if hold_until is None or tried:
-            raise NoReplica("no other replica is ready" if tried else "no replica is ready")
+        if hold_until is None:
+            raise NoReplica("no replica is ready")
         seconds = hold_until - self._clock()
         if not may_hold(stopped=self.stopped, hold_seconds=seconds, held=self.held):
             raise NoReplica("the service is stopped" if self.stopped else "no replica is ready and no more may wait")
         return await self._hold(version_hash, seconds)
+
+    def take(self, version_hash: str | None, *, tried: Collection[Slot] = (), gently: bool = False) -> Lease | None:
+        """Choose version and replica now; None when no replica is there. Raises RateLimited.
+
+        Replicas in `tried` are not chosen. `gently` is for those who waited: no more at once per replica than its own
+        queue is sure to admit, and a replica's rate is waited for instead of refused.
+        """
+        now = self._clock()
+        if version_hash is None:
+            if self.stopped:
+                return None
+            candidates = {each: self._candidates(each, tried, gently, now) for each in self._wrr.weights}
+            ready = [each for each, slots in candidates.items() if slots]
+            chosen = self._wrr.pick(ready)
+            if chosen is None:
+                return None
+            if len(ready) < len(candidates) and not tried:
+                for missing in candidates:
+                    if not self._usable(
+                        missing
+                    ):  # another version serves meanwhile; the report says this one is wanted
+                        self._activity_of(missing).wishes += 1
+            slots = candidates[chosen]
+        else:
+            chosen = version_hash
+            slots = self._candidates(version_hash, tried, gently, now)
+            if not slots:
+                return None
+        if self.limits.qps_per_replica > 0:
+            slots = [slot for slot in slots if slot.bucket.wait_seconds(now) <= 0]
+        slot = least_loaded(slots)
+        if slot is None:
+            raise RateLimited
+        slot.bucket.take(now)
+        self._uses += 1
+        slot.last_used = self._uses
+        slot.in_flight += 1
+        self._activity_of(chosen).requests += 1
+        return Lease(slot, self)
 
     def suspect(self, slot: Slot) -> None:
         """A replica refused a connection: pass it over for a while, a little longer each time in a row."""
@@ -263,7 +300,7 @@ class Balancer:
         """Give free replicas to the requests that wait, in order of arrival."""
         for key, waiting in list(self._waiting.items()):
             while waiting.queue:
-                lease = self._take(waiting.hash, (), gently=True)
+                lease = self.take(waiting.hash, gently=True)
                 if lease is None:
                     break
                 waiting.queue.grant(lease)
@@ -280,45 +317,6 @@ class Balancer:
             for slot in self._by_hash.get(version_hash, ())
             if slot.endpoint.ready and not slot.endpoint.draining and slot.suspect_until <= now
         ]
-
-    def _take(self, version_hash: str | None, tried: Collection[Slot], *, gently: bool = False) -> Lease | None:
-        """Choose version and replica now; None when no replica is there. Raises RateLimited.
-
-        `gently` is for those who waited: no more at once per replica than its own queue is sure to admit, and a
-        replica's rate is waited for instead of refused.
-        """
-        now = self._clock()
-        if version_hash is None:
-            if self.stopped:
-                return None
-            candidates = {each: self._candidates(each, tried, gently, now) for each in self._wrr.weights}
-            ready = [each for each, slots in candidates.items() if slots]
-            chosen = self._wrr.pick(ready)
-            if chosen is None:
-                return None
-            if len(ready) < len(candidates) and not tried:
-                for missing in candidates:
-                    if not self._usable(
-                        missing
-                    ):  # another version serves meanwhile; the report says this one is wanted
-                        self._activity_of(missing).wishes += 1
-            slots = candidates[chosen]
-        else:
-            chosen = version_hash
-            slots = self._candidates(version_hash, tried, gently, now)
-            if not slots:
-                return None
-        if self.limits.qps_per_replica > 0:
-            slots = [slot for slot in slots if slot.bucket.wait_seconds(now) <= 0]
-        slot = least_loaded(slots)
-        if slot is None:
-            raise RateLimited
-        slot.bucket.take(now)
-        self._uses += 1
-        slot.last_used = self._uses
-        slot.in_flight += 1
-        self._activity_of(chosen).requests += 1
-        return Lease(slot, self)
 
     def _candidates(self, version_hash: str, tried: Collection[Slot], gently: bool, now: float) -> list[Slot]:
         slots = self._usable(version_hash)

@@ -6,33 +6,20 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
-from typing import Protocol, cast
+from typing import cast
 
 from runtime.gateway.answers import Answer, problem
-from runtime.gateway.framing import ChunkScanner, FramingError, Scanner, decode_chunked
-from runtime.gateway.heads import HEAD_LIMIT, BadHead, RequestHead, parse_request, request_scanner
+from runtime.gateway.body import BUFFER_LIMIT, Body, Upstream
+from runtime.gateway.framing import FramingError
+from runtime.gateway.heads import HEAD_LIMIT, BadHead, parse_request, request_scanner
+from runtime.gateway.request import Abort, Request
 
 HEAD_SECONDS = 10.0  # from a request's first byte to the end of its head
 BODY_SECONDS = 30.0  # without a byte of a body that is expected
 IDLE_SECONDS = 75.0  # of a kept connection between requests
 STALL_SECONDS = 60.0  # a client that takes no byte of its answer
 LINGER_SECONDS = 1.0  # for a client to read an answer that came before its body was read
-REPLAY_LIMIT = 1024 * 1024  # bytes of a body that are kept for another replica
-_BUFFER_LIMIT = 256 * 1024  # bytes of a body, or of pipelined requests, kept before reading stops
 _HEAD_END = b"\r\n\r\n"
-
-
-class Abort(Enum):
-    """Why a request's task was cancelled."""
-
-    GONE = 499  # the client left
-    STALLED = 498  # the client took no bytes of its answer; never sent, logged as 499
-    TIMEOUT = 408
-    TOO_LARGE = 413
-    BAD_BODY = 400
-    BODY_TIMEOUT = 407  # the body stopped coming; sent as 408
-    SHUTDOWN = 503
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,106 +31,6 @@ class Timeouts:
     idle: float = IDLE_SECONDS
     stall: float = STALL_SECONDS
     linger: float = LINGER_SECONDS
-
-
-class Upstream(Protocol):
-    """The replica's side of a request."""
-
-    def upload(self, data: bytes) -> None:
-        """Send request bytes, raw."""
-
-    def flow(self) -> None:
-        """The client's readiness to take bytes has changed."""
-
-
-class Body:
-    """A request's body as raw bytes. Kept until a replica takes it, and up to REPLAY_LIMIT in case another one must."""
-
-    def __init__(self, scanner: Scanner | None, limit: int) -> None:
-        self._scanner = scanner
-        self.chunked = isinstance(scanner, ChunkScanner)
-        self.complete = scanner is None
-        self.limit = limit  # of the payload, in bytes
-        self.kept: list[bytes] = []
-        self.kept_size = 0
-        self.keep_all = False  # the signed form needs all of it
-        self.replayable = True
-        self.upstream: Upstream | None = None
-        self.whole: asyncio.Future[None] | None = None
-
-    @property
-    def over_limit(self) -> bool:
-        """Whether more payload has come than the limit allows."""
-        return self._scanner is not None and self._scanner.payload > self.limit
-
-    def feed(self, data: bytes) -> bytes | None:
-        """Take bytes. None while the body goes on, else what follows it. Raises FramingError."""
-        assert self._scanner is not None
-        end = self._scanner.feed(data)
-        rest = None
-        if end >= 0:
-            data, rest = data[:end], data[end:]
-            self.complete = True
-        if self.upstream is not None:
-            self.upstream.upload(data)
-        if self.replayable:
-            self.kept.append(data)
-            self.kept_size += len(data)
-            if self.upstream is not None and self.kept_size > REPLAY_LIMIT and not self.keep_all:
-                self._drop()
-        if self.complete and self.whole is not None and not self.whole.done():
-            self.whole.set_result(None)
-        return rest
-
-    def attach(self, upstream: Upstream) -> bytes:
-        """From now on bytes go to `upstream`; returns those that have come so far."""
-        assert self.replayable
-        self.upstream = upstream
-        raw = b"".join(self.kept)
-        self.kept = [raw] if raw else []
-        if self.kept_size > REPLAY_LIMIT:
-            self._drop()
-        return raw
-
-    async def read_whole(self) -> bytes:
-        """Wait for the whole body and return its payload."""
-        self.keep_all = True
-        if not self.complete:
-            self.whole = asyncio.get_running_loop().create_future()
-            await self.whole
-        raw = b"".join(self.kept)
-        self.kept = [raw] if raw else []
-        self.keep_all = False
-        return decode_chunked(raw) if self.chunked else raw
-
-    @property
-    def full(self) -> bool:
-        """Whether no more should be read for now."""
-        return self.upstream is None and not self.keep_all and self.kept_size > _BUFFER_LIMIT
-
-    def _drop(self) -> None:
-        self.replayable = False
-        self.kept = []
-
-
-class Request:
-    """One request on one client connection."""
-
-    def __init__(self, head: RequestHead, body: Body, client: ClientConnection, now: float) -> None:
-        self.head = head
-        self.body = body
-        self.client = client
-        self.started = now
-        self.abort: Abort | None = None
-        self.answered = False  # the head of an answer was sent
-        self.running = False  # its task has begun
-
-    def cancel(self, why: Abort) -> None:
-        """End the request's task; it sends what is still to be sent. One that has not begun looks at `abort` first."""
-        if self.abort is None:
-            self.abort = why
-            if self.running:
-                self.client.cancel_task()
 
 
 class ClientConnection(asyncio.Protocol):
@@ -402,7 +289,7 @@ class ClientConnection(asyncio.Protocol):
         elif request is None or self._lingering:
             paused = False
         elif request.body.complete:
-            paused = len(self._buffer) > _BUFFER_LIMIT
+            paused = len(self._buffer) > BUFFER_LIMIT
         else:
             paused = self._upload_paused or request.body.full
         if paused != self._reading_paused:

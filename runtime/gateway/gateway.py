@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from runtime.contract.host import GatewayReport, GatewayView
 from runtime.gateway.balancer import Balancer, Slot
+from runtime.gateway.pool import ReplicaPool, parse_address
 from runtime.gateway.record import Records
-from runtime.gateway.upstream import ReplicaPool, parse_address
 
 
 class Gateway:

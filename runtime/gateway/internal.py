@@ -12,8 +12,8 @@ from runtime.contract.names import (
     METRICS_PATH,
 )
 from runtime.gateway.answers import Answer, problem
-from runtime.gateway.client import Request
 from runtime.gateway.gateway import Gateway
+from runtime.gateway.request import Request
 
 HEALTH_PATH = "/-/health"
 

@@ -1,20 +1,14 @@
-"""Connections to replicas: pooled, kept alive, and forwarding a response's raw bytes to the client as they arrive."""
+"""A connection to a replica: forwards a response's raw bytes to the client as they arrive."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from typing import Protocol, cast
-from urllib.parse import urlsplit
 
 from runtime.gateway.framing import CloseScanner, FramingError, Scanner
 from runtime.gateway.heads import HEAD_LIMIT, BadHead, ResponseHead, parse_response, response_scanner
 
-CONNECT_SECONDS = 5.0
-IDLE_SECONDS = 30.0
-"""An idle connection is closed after this long, before a replica's own keep-alive time ends."""
-IDLE_CONNECTIONS = 64
-"""Idle connections kept per replica."""
 _EARLY_LIMIT = 256 * 1024
 _HEAD_END = b"\r\n\r\n"
 
@@ -70,7 +64,7 @@ class ReplicaConnection(asyncio.Protocol):
         self.is_tunnel = False
         self.idle_since = 0.0
         self.first_byte_at: float | None = None
-        self.payload = 0
+        self._payload = 0  # of a body that has ended
 
     # One exchange ----------------------------------------------------------------------------------------------------
 
@@ -78,6 +72,11 @@ class ReplicaConnection(asyncio.Protocol):
     def open(self) -> bool:
         """Whether the connection can still be used."""
         return self._transport is not None and not self._transport.is_closing()
+
+    @property
+    def payload(self) -> int:
+        """Bytes of the answer's body so far, without framing; until the connection is given back."""
+        return self._scanner.payload if self._scanner is not None else self._payload
 
     def begin(self, method: bytes, head: bytes, sink: Sink) -> asyncio.Future[ResponseHead]:
         """Send a request's head, perhaps with the beginning of its body. The future gives the response's head.
@@ -90,7 +89,7 @@ class ReplicaConnection(asyncio.Protocol):
         self._done = self._loop.create_future()
         self._answered = self._keep = self.reusable = self.is_tunnel = False
         self.first_byte_at = None
-        self.payload = 0
+        self._payload = 0
         self._transport.write(head)
         return self._head
 
@@ -246,7 +245,7 @@ class ReplicaConnection(asyncio.Protocol):
         if last and self._sink is not None:
             self._sink.write(last)
         if self._scanner is not None:
-            self.payload = self._scanner.payload
+            self._payload = self._scanner.payload
             self._scanner = None
         self.reusable = self._keep and not extra and not self._buffer
         self._streaming = False
@@ -283,70 +282,3 @@ class ReplicaConnection(asyncio.Protocol):
                 future.set_exception(error)
                 break
         self.abort()
-
-
-class ReplicaPool:
-    """Connections to one replica's address: unix:/path or http://host:port."""
-
-    def __init__(self, address: str, loop: asyncio.AbstractEventLoop) -> None:
-        self.address = address
-        self._loop = loop
-        self._idle: list[ReplicaConnection] = []
-        self._path, self._host, self._port = parse_address(address)
-
-    async def connect(self, *, fresh: bool = False) -> ReplicaConnection:
-        """An idle connection, the youngest first, or a new one. Raises OSError and TimeoutError."""
-        now = self._loop.time()
-        while self._idle and not fresh:
-            connection = self._idle.pop()
-            if connection.open and now - connection.idle_since < IDLE_SECONDS:
-                connection.reused = True
-                return connection
-            connection.abort()
-        made = ReplicaConnection(self._loop)
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                if self._path:
-                    await self._loop.create_unix_connection(lambda: made, self._path)
-                else:
-                    await self._loop.create_connection(lambda: made, self._host, self._port)
-        except BaseException:
-            made.abort()  # it may have been made in the very moment of giving up
-            raise
-        return made
-
-    def give_back(self, connection: ReplicaConnection) -> None:
-        """Keep a connection whose exchange has ended well; close any other."""
-        connection.detach()
-        if connection.reusable and connection.open and len(self._idle) < IDLE_CONNECTIONS:
-            connection.idle_since = self._loop.time()
-            self._idle.append(connection)
-        else:
-            connection.abort()
-
-    def sweep(self) -> None:
-        """Close what has been idle for too long."""
-        oldest = self._loop.time() - IDLE_SECONDS
-        kept = []
-        for connection in self._idle:
-            if connection.open and connection.idle_since > oldest:
-                kept.append(connection)
-            else:
-                connection.abort()
-        self._idle = kept
-
-    def close(self) -> None:
-        """Close all idle connections; those in use end with their requests."""
-        for connection in self._idle:
-            connection.abort()
-        self._idle = []
-
-
-def parse_address(address: str) -> tuple[str, str, int]:
-    """(socket path, host, port) of `unix:/path` (no host) or `http://host:port` (no path). Raises ValueError."""
-    if address.startswith("unix:/"):
-        return address.removeprefix("unix:"), "", 0
-    parts = urlsplit(address)
-    if parts.scheme != "http" or not parts.hostname:
-        raise ValueError(f"endpoint {address!r}: expected unix:/path or http://host:port")
-    return "", parts.hostname, parts.port or 80

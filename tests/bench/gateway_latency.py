@@ -22,7 +22,7 @@ WARM_UP = 50  # requests before the clock runs
 async def measure(target: Target, count: int) -> list[float]:
     """Milliseconds of each of `count` requests on one kept connection."""
     client = await connect(target)
-    data = request("/echo")
+    data = request("/v1/chat/completions", prefix=target.prefix)
     for _ in range(WARM_UP):
         await client.exchange(data)
     gc.collect()
@@ -46,9 +46,9 @@ async def main() -> None:
     parser.add_argument("--litellm", metavar="PYTHON", help="an interpreter that has litellm[proxy]")
     options = parser.parse_args()
     with Bench() as bench:
-        found = (bench.direct(), bench.gateway(), bench.nginx(), bench.plain_proxy())
+        found = [bench.direct(), bench.gateway(), bench.nginx(), bench.plain_proxy()]
         if options.litellm:
-            found = (*found, bench.litellm(options.litellm))
+            found.append(bench.litellm(options.litellm))
         targets = [target for target in found if target is not None]
         p50: dict[str, list[float]] = {target.name: [] for target in targets}
         p99: dict[str, list[float]] = {target.name: [] for target in targets}
@@ -73,7 +73,7 @@ async def main() -> None:
         for name in added:
             if name != "gateway":
                 ratios = [ours / theirs for ours, theirs in zip(added["gateway"], added[name], strict=True)]
-                print(f"  added p50, gateway / {name}: {spread(ratios, digits=2)}")
+                print(f"  added p50, gateway / {name}: {spread(ratios, digits=4)}")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from runtime.contract.route import RouteTable, RouteVersion
 
 TOKEN = "bench-token"
 PATH = "/api/predict/chat"
-BODY = b'{"prompt": "%s", "max_new_tokens": 64}' % (b"a question " * 16)
+BODY = b'{"model": "m", "messages": [{"role": "user", "content": "%s"}], "max_tokens": 64}' % (b"a question " * 16)
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Target:
     port: int | None  # None: the upstream's own socket
     socket: str
     pids: tuple[int, ...]
+    prefix: str = PATH
 
     def cpu_seconds(self) -> float:
         """User and system time of its processes."""
@@ -90,9 +91,11 @@ def view(sockets: Sequence[str], **limits: float) -> GatewayView:
 
 
 @contextmanager
-def process(*command: str, ready: bytes = b"") -> Iterator[subprocess.Popen[bytes]]:
+def process(
+    *command: str, ready: bytes = b"", environment: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A child process, stopped at the end; `ready` is a line of its output to wait for."""
-    child = subprocess.Popen(command, stdout=subprocess.PIPE if ready else subprocess.DEVNULL)
+    child = subprocess.Popen(command, stdout=subprocess.PIPE if ready else subprocess.DEVNULL, env=environment)
     try:
         if ready:
             assert child.stdout is not None
@@ -117,7 +120,16 @@ class Bench(ExitStack):
         super().__init__()
         self.folder = Path(self.enter_context(tempfile.TemporaryDirectory(prefix="gwb-")))
         self.socket = str(self.folder / "u.sock")
-        command = (sys.executable, "-m", "tests.bench.gateway_upstream", "--socket", self.socket)
+        self.port = free_port()
+        command = (
+            sys.executable,
+            "-m",
+            "tests.bench.gateway_upstream",
+            "--socket",
+            self.socket,
+            "--port",
+            str(self.port),
+        )
         self.upstream = self.enter_context(process(*command, ready=b"ready"))
 
     def direct(self) -> Target:
@@ -179,6 +191,19 @@ http {{
         workers = psutil.Process(child.pid).children()
         return Target("nginx", port, self.socket, (child.pid, *(worker.pid for worker in workers)))
 
+    def litellm(self, python: str) -> Target:
+        """LiteLLM's proxy out of the virtual environment of `python`; it speaks OpenAI's API and TCP only."""
+        port = free_port()
+        config = self.folder / "litellm.yaml"
+        parameters = f"{{model: openai/m, api_base: 'http://127.0.0.1:{self.port}/v1', api_key: x}}"
+        config.write_text(f"model_list: [{{model_name: m, litellm_params: {parameters}}}]\n")
+        environment = os.environ | {"LITELLM_MASTER_KEY": TOKEN, "LITELLM_LOG": "ERROR", "LITELLM_MODE": "PRODUCTION"}
+        command = str(Path(python).with_name("litellm"))
+        options = ("--config", str(config), "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1")
+        child = self.enter_context(process(command, *options, environment=environment))
+        wait_for_port(port, 120)
+        return Target("LiteLLM", port, self.socket, (child.pid,), prefix="")
+
 
 class Client(asyncio.Protocol):
     """One kept connection. `exchange` sends a request and gives the raw answer's head; a stream reports its chunks."""
@@ -224,7 +249,7 @@ class Client(asyncio.Protocol):
             if len(self._buffer) >= self._length:
                 self._done.set_result(self._head)
         else:
-            if self._buffer.endswith(b"0\r\n\r\n") and self._buffer[-7:-5] in (b"\r\n", b""):
+            if self._buffer.endswith(b"0\r\n\r\n") and self._buffer[-7:-5] in (bytearray(b"\r\n"), bytearray()):
                 self._done.set_result(self._head)
             del self._buffer[:-8]
 
@@ -252,11 +277,11 @@ async def connect(target: Target) -> Client:
     return (await loop.create_connection(Client, "127.0.0.1", target.port))[1]
 
 
-def request(path: str, body: bytes = BODY) -> bytes:
+def request(path: str, body: bytes = BODY, prefix: str = PATH) -> bytes:
     """A request with the service's token."""
     return (
-        f"POST {PATH}{path} HTTP/1.1\r\nHost: bench\r\nAuthorization: {TOKEN}\r\nUser-Agent: bench/1\r\nAccept: */*\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"POST {prefix}{path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {TOKEN}\r\n"
+        f"User-Agent: bench/1\r\nAccept: */*\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     ).encode() + body
 
 

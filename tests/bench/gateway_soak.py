@@ -1,7 +1,7 @@
 """Errors and churn for a while: afterwards every in-flight count must be back at zero; memory is shown.
 
-`python -m tests.bench.gateway_soak [--seconds 20] [--clients 64]`. Replicas answer, stream, reset before and in mid-answer,
-answer 450 and 500; clients also leave in mid-stream; every 50 ms the view changes: replicas come, go, drain, return.
+`python -m tests.bench.gateway_soak [--seconds 20] [--clients 64]`. Replicas answer, stream, reset before and in an
+answer, answer 450 and 500; clients also leave in mid-stream; every 50 ms the view changes: replicas come, go and drain.
 Exit code 1 when a count is left over, or a request ended in any way other than the scripted ones.
 """
 
@@ -95,6 +95,16 @@ def in_flight(port: int) -> int:
         return sum(int(count) for _, count in IN_FLIGHT.findall(answer.read().decode()))
 
 
+async def settled(port: int, seconds: float = 10) -> int:
+    """What is still in flight once it no longer falls, at most `seconds` later."""
+    deadline = time.monotonic() + seconds
+    left = await asyncio.to_thread(in_flight, port)
+    while left and time.monotonic() < deadline:
+        await asyncio.sleep(0.1)
+        left = await asyncio.to_thread(in_flight, port)
+    return left
+
+
 async def main() -> int:
     """Run the soak and print what was seen."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -119,17 +129,14 @@ async def main() -> int:
         clients = [one_client(target, seed, until, seen) for seed in range(options.clients)]
         revisions, *_rest = await asyncio.gather(churn(file, sockets, until), *clients)
         write(file, view(sockets).to_json())
-        deadline = time.monotonic() + 10
-        while (left := await asyncio.to_thread(in_flight, target.port)) and time.monotonic() < deadline:
-            await asyncio.sleep(0.1)
+        left = await settled(target.port)
         descriptors = psutil.Process(target.pids[0]).num_fds()
         print(
             f"{sum(seen.values())} requests from {options.clients} clients in {options.seconds:g} s, {revisions} views"
         )
         print("  " + ", ".join(f"{name}: {count}" for name, count in sorted(seen.items())))
-        print(
-            f"  in flight afterwards: {left}; memory {warm:.0f} to {target.rss_mib():.0f} MiB; {descriptors} descriptors"
-        )
+        grown = f"{warm:.0f} to {target.rss_mib():.0f} MiB"
+        print(f"  in flight afterwards: {left}; memory {grown}; {descriptors} descriptors")
         odd = {name: count for name, count in seen.items() if name not in EXPECTED}
         if odd:
             print(f"  unexpected: {odd}")

@@ -1,8 +1,9 @@
 """A scripted replica for the gateway's benchmarks, light enough not to be what is measured.
 
-`python -m tests.bench.gateway_upstream --socket PATH`. POST .../echo answers 300 bytes. POST .../stream?chunks=N&rate=R
-streams N chunks of 32 bytes, R a second (0: as fast as the connection takes them); each begins with its monotonic time
-of sending in nanoseconds. POST .../flaky fails in turns: reset before an answer, reset in mid-body, 500, slow, fine.
+`python -m tests.bench.gateway_upstream --socket PATH [--port N]`. POST .../stream?chunks=N&rate=R streams N chunks of
+32 bytes, R a second (0: as fast as the connection takes them); each begins with its monotonic time of sending in
+nanoseconds. POST .../flaky fails in turns: reset before an answer, reset in mid-body, 500, slow, fine. POST of any
+other path answers a chat completion.
 """
 
 from __future__ import annotations
@@ -13,12 +14,30 @@ import re
 import time
 from typing import cast
 
+import orjson
 import uvloop
 
 CHUNK = 32
 _STREAM = re.compile(rb"/stream\?chunks=(\d+)&rate=([\d.]+)")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-_ECHO = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 300\r\n\r\n" + b"x" * 300
+_ANSWER = orjson.dumps(
+    {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "x" * 60},
+                "finish_reason": "stop",
+                "logprobs": None,
+            }
+        ],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+    }
+)
+_ECHO = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(_ANSWER) + _ANSWER
 _STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -121,9 +140,12 @@ class Upstream(asyncio.Protocol):
             self._transport.abort()
 
 
-async def serve(path: str) -> None:
+async def serve(path: str, port: int | None) -> None:
     """Serve until killed."""
-    server = await asyncio.get_running_loop().create_unix_server(Upstream, path, backlog=4096)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_unix_server(Upstream, path, backlog=4096)
+    if port is not None:
+        await loop.create_server(Upstream, "127.0.0.1", port)
     print("ready", flush=True)
     await server.serve_forever()
 
@@ -131,4 +153,6 @@ async def serve(path: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--socket", required=True)
-    uvloop.run(serve(parser.parse_args().socket))
+    parser.add_argument("--port", type=int, help="listen there too, for a peer that knows no unix sockets")
+    options = parser.parse_args()
+    uvloop.run(serve(options.socket, options.port))

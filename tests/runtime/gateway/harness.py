@@ -85,7 +85,9 @@ async def queue_full(connection: Connection) -> None:
 async def draining(connection: Connection) -> None:
     await connection.head()
     await connection.body()
-    await connection.answer(b"no healthy upstream", status=b"503 Service Unavailable")
+    await connection.answer(
+        b"no healthy upstream", status=b"503 Service Unavailable", headers=b"X-Inferform-Replica: r\r\n"
+    )
 
 
 async def swallowing(connection: Connection) -> None:

@@ -263,6 +263,12 @@ async def test_a_refused_handshake_is_passed_on_like_any_answer(replica: MakeRep
         writer.close()
 
 
+async def test_a_handshake_that_is_never_answered_is_504(replica: MakeReplica) -> None:
+    one = await replica("a", silent)
+    async with fronting(view_of({"v1": [one.endpoint()]}, limits={"request_seconds": 0.05})) as front:
+        assert (await front.raw(HANDSHAKE + AUTH + b"Connection: close\r\n\r\n")).startswith(b"HTTP/1.1 504 ")
+
+
 async def test_an_upgrade_to_anything_else_is_ignored(replica: MakeReplica) -> None:
     one = await replica("a", counting)
     async with fronting(view_of({"v1": [one.endpoint()]})) as front:

@@ -94,6 +94,26 @@ async def test_a_replica_that_drains_since_a_moment_ago_is_replaced_by_another(r
         assert [(await front.request(body=b"x"))[2] for _ in range(4)] == [b"good"] * 4
 
 
+async def test_when_the_only_replica_drains_the_request_waits_for_the_next_one(replica: MakeReplica) -> None:
+    ending, good = await replica("ending", draining), await replica("good")
+    async with fronting(view_of({"v1": [ending.endpoint()]})) as front:
+        waiting = asyncio.create_task(front.request(body=b"x"))
+        await until(lambda: front.gateway.services["chat"].held)
+        front.gateway.apply(view_of({"v1": [ending.endpoint(draining=True), good.endpoint()]}, revision=2))
+        assert (await waiting)[::2] == (200, b"good")
+
+
+async def test_an_own_503_of_the_replica_is_passed_on_when_there_is_no_other_one(replica: MakeReplica) -> None:
+    async def overloaded(connection: Connection) -> None:
+        await connection.head()
+        await connection.answer(b"later", status=b"503 Service Unavailable")
+
+    one = await replica("a", overloaded)
+    async with fronting(view_of({"v1": [one.endpoint()]})) as front:
+        assert (await front.request())[::2] == (503, b"later")
+    assert len(one.heads) == 1
+
+
 async def test_a_full_queue_everywhere_is_passed_on_and_closes_the_connection(replica: MakeReplica) -> None:
     replicas = [await replica(name, queue_full) for name in ("a", "b", "c")]
     async with fronting(view_of({"v1": [each.endpoint() for each in replicas]})) as front:

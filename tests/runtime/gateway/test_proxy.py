@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 
 import pytest
@@ -13,6 +14,7 @@ from tests.runtime.gateway.harness import (
     TOKEN,
     Connection,
     fronting,
+    post,
     silent,
     until,
     view_of,
@@ -94,6 +96,25 @@ async def test_the_root_needs_no_token_and_is_answered_by_a_ready_replica(replic
         writer.write(b"HEAD /api/predict/chat HTTP/1.1\r\nHost: t\r\n\r\n")
         assert b"Content-Length: 1\r\n" in await reader.readuntil(b"\r\n\r\n")
         writer.close()
+
+
+async def test_an_error_of_the_gateway_itself_cuts_the_connection_and_frees_the_place(
+    replica: MakeReplica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> bool:
+        raise KeyError("a bug")
+
+    errors: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context["exception"]))
+    monkeypatch.setattr("runtime.auth.check", broken)
+    one = await replica()
+    async with fronting(view_of({"v1": [one.endpoint()]})) as front:
+        with pytest.raises(ConnectionResetError):
+            await front.raw(post())
+            raise ConnectionResetError
+        assert front.gateway.records.by_code == {("chat", 500): 1}
+    gc.collect()
+    assert [type(error) for error in errors] == [KeyError]
 
 
 async def test_a_busy_replica_does_not_make_a_ready_service_look_unready(

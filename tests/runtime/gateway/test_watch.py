@@ -110,7 +110,7 @@ async def test_without_its_host_the_gateway_keeps_the_last_view_and_comes_back(
     await host.start()
     host.lines.put_nowait(line(GatewayView(incarnation="second", revision=1)))
     await until(lambda: not gateway.services)
-    await until(lambda: host.reports[-1].incarnation == "second")
+    await until(lambda: host.reports and host.reports[-1].incarnation == "second")
     assert host.watches >= 2
 
 
