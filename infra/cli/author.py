@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,14 +11,26 @@ import typer
 
 from infra.cli import options
 from infra.cli.failure import ERRORS, USAGE, WARNINGS, Failure
-from infra.cli.observe import Output
+
+
+class PlanOutput(StrEnum):
+    """The forms in which a plan is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
 
 
 def plan(
     file: Annotated[
         Path | None, typer.Argument(metavar="[FILE]", help="A stack file. Default: the stack's own.")
     ] = None,
-    output: Annotated[Output, typer.Option("--output", "-o", help="text, or json for machines.")] = Output.TEXT,
+    output: Annotated[
+        PlanOutput, typer.Option("--output", "-o", help="text, json for machines, or markdown for a pull request.")
+    ] = PlanOutput.TEXT,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="PAGE", help="Also write a page with a picture of what sits where.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 3 when there are warnings.")] = False,
     stack: options.Stack = None,
 ) -> None:
@@ -27,19 +40,24 @@ def plan(
 
     [dim]$ inferform plan[/]
     [dim]$ inferform plan Pulumi.prod.yaml --output json --strict[/]
+    [dim]$ inferform plan --html plan.html[/]
     """
     import json
 
     from infra.cli.planning import plan_file
     from infra.cli.project import find
-    from infra.plan import Level, text, to_data
+    from infra.plan import Level, markdown, page, text, to_data
 
     path = file or find(stack).file
     if not path.is_file():
         raise Failure(f"there is no file {path}", "name a stack file, for example Pulumi.local.yaml", code=USAGE)
     made = plan_file(path)
-    if output is Output.JSON:
+    if html is not None:
+        html.write_text(page(made), encoding="utf-8")
+    if output is PlanOutput.JSON:
         typer.echo(json.dumps(to_data(made), indent=2, ensure_ascii=False))
+    elif output is PlanOutput.MARKDOWN:
+        typer.echo(markdown(made), nl=False)
     else:
         typer.echo(text(made), nl=False)
     if made.errors:

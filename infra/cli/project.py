@@ -156,10 +156,9 @@ def _selected(project: Project, environment: Mapping[str, str]) -> str:
 
 
 def _yaml(path: Path) -> Any:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
+    from infra import yaml12
 
     try:
-        return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    except (YAMLError, UnicodeDecodeError) as bad:
+        return yaml12.load(path.read_text(encoding="utf-8"))
+    except (yaml12.YAMLError, ValueError) as bad:
         raise Failure(f"{path} is not YAML: {str(bad).splitlines()[0]}") from bad

@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
+from infra import yaml12
 from infra.stackfile.eas import Outcome, import_service
 from infra.stackfile.errors import Location, StackFileError, StackFileErrors, dotted, nearest
 from infra.stackfile.validate import Problems
@@ -43,10 +41,10 @@ def read_description(file: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as bad:
         raise Unreadable(f"{file} cannot be read: {bad}") from None
     try:
-        data = json.loads(text) if file.suffix == ".json" else YAML(typ="safe").load(text)
+        data = json.loads(text) if file.suffix == ".json" else yaml12.load(text)
     except json.JSONDecodeError as bad:
         raise Unreadable(f"{file} is not JSON: {bad}") from None
-    except YAMLError as bad:
+    except yaml12.YAMLError as bad:
         raise Unreadable(f"{file} is not YAML: {str(bad).splitlines()[0]}") from None
     if not isinstance(data, dict):
         raise Unreadable(f"{file} holds no object")

@@ -219,7 +219,11 @@ def _target(value: Any, errors: Problems) -> Target | None:
     if value is None:
         return LocalTarget()
     if not isinstance(value, dict):
-        hint = f"did you mean {{kind: {value}}}?" if value in TARGETS else "for example {kind: local}"
+        hint = (
+            f"did you mean {{kind: {value}}}?"
+            if isinstance(value, str) and value in TARGETS
+            else "for example {kind: local}"
+        )
         errors.broken(
             StackFileError(path="target", value=value, reason="must be a mapping of keys to values", nearest=hint)
         )
