@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pulumi
 
 from infra.plan import ServicePlan, VersionPlan
+from infra.plan.documents import documents_digest
 from infra.resources import Host, Rollout, Route, Token, Version, VersionGuard
 from runtime.contract.document import Document
 from runtime.contract.host import GatewaySettings
+from runtime.contract.replica import Knowledge
 from runtime.contract.route import RouteTable, RouteVersion
 
 
@@ -107,9 +110,16 @@ def route_inputs(plan: ServicePlan, state: pulumi.Input[str]) -> dict[str, Any]:
         auth=plan.auth,
         wire=plan.wire,
         webui=plan.webui,
+        knowledge=_knowledge(plan),
         stopped=plan.stopped,
     )
     return {"state": state, **_data(table, "generation")}
+
+
+def _knowledge(plan: ServicePlan) -> Knowledge | None:
+    if plan.knowledge is None:
+        return None
+    return Knowledge(folder=plan.knowledge, digest=documents_digest(Path(plan.knowledge)))
 
 
 def _data(document: Document, *without: str) -> dict[str, Any]:

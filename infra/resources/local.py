@@ -63,7 +63,8 @@ class VersionGuard(_Local):
 class Route(_Local):
     """A service's RouteTable.
 
-    Inputs: state, gateway (http://HOST:PORT), service, method, versions, limits, auth, wire, webui, stopped.
+    Inputs: state, gateway (http://HOST:PORT), service, method, versions, limits, auth, wire, webui, knowledge,
+    stopped.
     """
 
     OUTPUTS = ("endpoint", "generation")

@@ -20,6 +20,10 @@ READY_PATH = "/-/ready"  # 200 or 503
 METRICS_PATH = "/-/metrics"  # Prometheus text
 PREDICT_PREFIX = "/api/predict/"
 
+# Knowledge base ------------------------------------------------------------------------------------------------------
+DOCUMENT_SUFFIXES = (".txt", ".md", ".docx", ".pdf")
+"""What a knowledge base can read; other files of a declared folder are passed over."""
+
 # Environment ---------------------------------------------------------------------------------------------------------
 CACHE_ENV = "INFERFORM_CACHE"
 """Overrides the user's cache folder (models, built tools)."""

@@ -11,9 +11,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from runtime.contract.names import DOCUMENT_SUFFIXES
 from runtime.knowledge.embedding import Embedder, MiniLm
 from runtime.knowledge.errors import DocumentError
-from runtime.knowledge.reader import SUFFIXES, checked_name, read_text
+from runtime.knowledge.reader import checked_name, read_text
 from runtime.knowledge.store import Hit, Listed, Origin, Store
 
 log = logging.getLogger(__name__)
@@ -144,7 +145,7 @@ def _files(folder: Path) -> dict[str, tuple[str, Path]]:
     """The documents below `folder`: relative name -> content hash and path."""
     found: dict[str, tuple[str, Path]] = {}
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+        if path.is_file() and path.suffix.lower() in DOCUMENT_SUFFIXES and not path.name.startswith("."):
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
             found[path.relative_to(folder).as_posix()] = digest, path
     return found

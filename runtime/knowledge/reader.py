@@ -7,10 +7,10 @@ import sys
 import unicodedata
 from pathlib import PurePath
 
+from runtime.contract.names import DOCUMENT_SUFFIXES
 from runtime.knowledge.errors import DocumentError
 from runtime.knowledge.extract import REFUSED
 
-SUFFIXES = (".txt", ".md", ".docx", ".pdf")
 MAX_NAME = 200
 READ_SECONDS = 120.0
 
@@ -21,8 +21,9 @@ def checked_name(name: str) -> str:
     if not plain or plain.startswith(".") or len(plain) > MAX_NAME or not plain.isprintable():
         raise DocumentError(f"{name[:80]!r} is no usable file name")
     suffix = PurePath(plain).suffix.lower()
-    if suffix not in SUFFIXES:
-        raise DocumentError(f"documents of type {suffix or 'none'} cannot be read; supported: {', '.join(SUFFIXES)}")
+    if suffix not in DOCUMENT_SUFFIXES:
+        supported = ", ".join(DOCUMENT_SUFFIXES)
+        raise DocumentError(f"documents of type {suffix or 'none'} cannot be read; supported: {supported}")
     return plain
 
 
