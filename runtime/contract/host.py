@@ -128,7 +128,7 @@ class Drift(Document):
 class Problem(Document):
     """The body of every error answer of the admin API."""
 
-    code: str  # StaleEpoch, NotFound, InUse, Invalid, ForeignState, PortBusy
+    code: str  # StaleEpoch, NotFound, InUse, Invalid, ForeignState, PortBusy, Failed (the host cannot write)
     message: str
 
 

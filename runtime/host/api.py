@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -34,6 +35,11 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except ValidationError as error:
         places = "; ".join(f"{'.'.join(map(str, entry['loc'])) or 'body'}: {entry['msg']}" for entry in error.errors())
         return answer(Problem(code="Invalid", message=places), 400)
+    except ConnectionError:
+        raise  # the client went away
+    except (sqlite3.Error, OSError) as error:
+        logs.log.exception("a call failed")
+        return answer(Problem(code="Failed", message=f"the host cannot write its state: {error}"), 500)
     except web.HTTPException as error:
         code = "NotFound" if error.status in (404, 405) else "Invalid"
         return answer(Problem(code=code, message=f"{request.method} {request.path}: {error.reason}"), error.status)

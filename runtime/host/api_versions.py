@@ -9,6 +9,7 @@ from pathlib import Path
 from aiohttp import web
 
 from runtime.contract.host import Lease, Scale, VersionRecord, VersionState
+from runtime.contract.names import EPOCH_HEADER
 from runtime.host import logs, wanted
 from runtime.host.host import Host
 from runtime.host.refusal import Refusal, number, parse
@@ -98,12 +99,12 @@ class VersionCalls:
         lease, version = await parse(Lease, request), self._find(request)
         if not 0 < lease.seconds <= LONGEST_LEASE_SECONDS:
             raise Refusal(400, "Invalid", f"seconds: {lease.seconds} is not between 0 and {LONGEST_LEASE_SECONDS:.0f}")
-        now = self._host.now()
-        if not wanted.is_leased(version, now):
-            self._host.replicas.restart_backoff(version.key)
-            return self._write(wanted.leased(version, lease.seconds, now))
-        # A renewal: what failed under this lease must stay visible to the rollout that renews it.
-        return self._write(replace(wanted.leased(version, lease.seconds, now), failure=version.failure))
+        now, epoch = self._host.now(), request.headers.get(EPOCH_HEADER, "")
+        if wanted.is_leased(version, now) and version.lease_epoch == epoch:
+            # A renewal: what failed under this lease must stay visible to the rollout that renews it.
+            return self._write(replace(wanted.leased(version, lease.seconds, now), failure=version.failure))
+        self._host.replicas.restart_backoff(version.key)
+        return self._write(replace(wanted.leased(version, lease.seconds, now), lease_epoch=epoch))
 
     async def end_lease(self, request: web.Request) -> web.Response:
         version = self._find(request)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from runtime.host import logs
 from runtime.host.api import serve
 from runtime.host.commands import Commands
 from runtime.host.folder import AlreadyRunning, Folder, Lock
 from runtime.host.host import Host
+
+PREDECESSOR_SECONDS = 10.0
 
 
 async def run(folder: Folder, stack: str, commands: Commands, now: Callable[[], float] = time.time) -> None:
@@ -23,8 +27,9 @@ async def run(folder: Folder, stack: str, commands: Commands, now: Callable[[], 
     lock = Lock(folder.state)
     try:
         # A state folder that was deleted and made again has a new lock, but its old host may not have noticed yet.
-        if _answers(str(folder.host_socket)):
-            raise AlreadyRunning(f"another host still listens on {folder.host_socket}; it ends in a few seconds")
+        if not await _silent(folder.host_socket, PREDECESSOR_SECONDS):
+            raise AlreadyRunning(f"another host still listens on {folder.host_socket}")
+        folder.make()  # again: it may just have taken its sockets' folder away
         host = Host(folder, stack, commands, now)
         logs.log_to(folder.logs / "host.log")
         logs.note("host starts", pid=os.getpid(), stack=stack, state=str(folder.state))
@@ -35,9 +40,11 @@ async def run(folder: Folder, stack: str, commands: Commands, now: Callable[[], 
         async with serve(host):
             await host.run()
         gone = not folder.database.exists()
-        if not gone:
+        if host.deleted:
+            shutil.rmtree(folder.host_socket.parent, ignore_errors=True)
+        elif not gone:
             folder.host_socket.unlink(missing_ok=True)
-            host.store.close()
+        host.store.close()
         logs.note("host ends", pid=os.getpid())
     except BaseException:
         lock.release()
@@ -48,10 +55,15 @@ async def run(folder: Folder, stack: str, commands: Commands, now: Callable[[], 
             folder.host_socket.parent.rmdir()
 
 
-def _answers(path: str) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(path)
-        except OSError:
+async def _silent(path: Path, seconds: float) -> bool:
+    """True once nobody listens on a unix socket, after at most so long."""
+    end = time.monotonic() + seconds
+    while True:
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(path))
+            except OSError:
+                return True
+        if time.monotonic() > end:
             return False
-    return True
+        await asyncio.sleep(0.1)

@@ -87,9 +87,12 @@ class Forget:
 Action = Start | Drain | Undrain | Terminate | Kill | Forget
 
 
+LONGEST_BACKOFF_SECONDS = 30.0
+
+
 def backoff(crashes: int) -> float:
     """Seconds before the next start after so many crashes in a row: 1, 2, 4, 8, 16, 30, 30 ..."""
-    return float(min(2 ** max(crashes - 1, 0), 30))
+    return min(2.0 ** min(max(crashes - 1, 0), 10), LONGEST_BACKOFF_SECONDS)
 
 
 def decide(desired: Desired, slots: Sequence[Observed], now: float) -> list[Action]:
@@ -104,7 +107,7 @@ def decide(desired: Desired, slots: Sequence[Observed], now: float) -> list[Acti
     4. Alive but failed or no longer answering: kill; its end is a crash as any other.
     5. More than wanted: stop first what has no process, then what is not ready, then what started last.
     6. Fewer than wanted: take back what was to be stopped and has no SIGTERM yet, then start in the lowest free number.
-    7. An empty slot whose back-off is over: start.
+    7. An empty slot whose back-off is over, or further off than any back-off (the clock was set back): start.
     """
     actions: list[Action] = []
     for slot in slots:
@@ -128,7 +131,7 @@ def decide(desired: Desired, slots: Sequence[Observed], now: float) -> list[Acti
     for slot in kept:
         if slot.running and slot.dead:
             actions.append(Kill(slot.replica, slot.dead))
-        elif not slot.running and now >= slot.next_start:
+        elif not slot.running and not now < slot.next_start <= now + LONGEST_BACKOFF_SECONDS:
             actions.append(Start(desired.service, desired.hash, slot.number))
 
     missing = desired.wanted - len(kept)

@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import shutil
+import stat as stat_module
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,8 +79,9 @@ class Folder:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
         for path in (self.state, runtime_folder(self.state), runtime_folder(self.state).parent):
             # The parent may lie in a folder that everybody writes: who made it first could swap our sockets.
-            if path.stat().st_uid != os.getuid():
-                raise PermissionError(f"{path} belongs to user {path.stat().st_uid}, not to {os.getuid()}")
+            found = path.lstat() if path != self.state else path.stat()
+            if found.st_uid != os.getuid() or not stat_module.S_ISDIR(found.st_mode):
+                raise PermissionError(f"{path} is not a folder of user {os.getuid()}, but of user {found.st_uid}")
             if path != runtime_folder(self.state).parent:
                 path.chmod(0o700)
 
@@ -131,5 +133,7 @@ class Lock:
 
     def release(self, *, delete: bool = False) -> None:
         if delete:
-            self._path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                if self._path.stat().st_ino == os.fstat(self._descriptor).st_ino:
+                    self._path.unlink()
         os.close(self._descriptor)

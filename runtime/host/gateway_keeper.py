@@ -67,6 +67,11 @@ class GatewayKeeper:
     def busy(self) -> bool:
         return self._row is not None and not self.state.ready
 
+    def nonces(self) -> set[str]:
+        """Of every gateway process that is ours, those on their way out included."""
+        leaving = {child.identity.nonce for child in self._leaving}
+        return leaving | ({self._row.nonce} if self._row else set())
+
     async def apply(self, settings: GatewaySettings) -> None:
         """Listen where the settings say; raises PortBusy, and then what was there before goes on."""
         row = self._row

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import sqlite3
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -41,11 +43,12 @@ class Host:
         self._claim("stack", stack, "stack")
         self.bell = Bell()
         self._wake = asyncio.Event()
-        self.reports = Reports(self.incarnation, now)
+        self.reports = Reports(self.incarnation, time.monotonic)
         self.view = View(self.incarnation)
         self.settings = SettingsFiles(folder.settings)
         self.replicas = Replicas(folder, self.store, commands, self.reports, now, self.wake)
         self.gateway = GatewayKeeper(folder, self.store, commands, self.reports, now, self.bell, self.wake)
+        self.deleted = False  # the state folder, by somebody else
         self.stopping = False  # no new processes, watchers end
         self.finished = asyncio.Event()
         self._next_chores = 0.0
@@ -82,8 +85,12 @@ class Host:
         """Keep everything in step until `finished`."""
         while not self.finished.is_set():
             if not self.stopping:
-                self.step()
-                await self._chores()
+                try:
+                    self.step()
+                    await self._chores()
+                except (sqlite3.Error, OSError):
+                    # A full disk, say. What runs goes on; this host looks again until it can write.
+                    logs.log.exception("a step failed")
             seconds = BUSY_SECONDS if self.replicas.busy or self.gateway.busy else IDLE_SECONDS
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), seconds)
@@ -139,6 +146,7 @@ class Host:
         if not self.folder.database.exists():
             # Somebody deleted the state folder under us: nothing that it wanted is wanted any more.
             logs.warn("the state folder is gone: everything ends")
+            self.deleted = True
             self.replicas.kill_all()
             self.gateway.kill()
             self.leave()
@@ -147,6 +155,10 @@ class Host:
             return
         self._next_chores = self.now() + CHORES_SECONDS
         await asyncio.to_thread(logs.rotate_all, self.folder.logs)
+        # A host that was killed between fork and exec leaves a process that its successor's first look cannot see.
+        found = await asyncio.to_thread(lambda: list(scan(self._marks())))
+        known = self.replicas.nonces() | self.gateway.nonces()
+        self._end_strangers([identity for identity in found if identity.nonce not in known])
 
     async def shut_down(self) -> None:
         """End every process, delete what is ours, and finish."""

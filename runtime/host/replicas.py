@@ -8,6 +8,7 @@ import secrets
 import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from runtime.contract.host import Endpoint, ReplicaState, VersionFailure
 from runtime.contract.paths import cache_folder
@@ -75,14 +76,22 @@ class Replicas:
 
     @property
     def busy(self) -> bool:
-        """Something is starting or stopping: look again soon."""
-        return any(slot.stopping_since is not None or not self._is_ready(slot) for slot in self._slots.values())
+        """Time alone will soon ask for an action; what a process does wakes the host by itself."""
+        soon = self._now() + 1.0
+        return any(
+            slot.stopping_since is not None or (not slot.nonce and slot.next_start < soon)
+            for slot in self._slots.values()
+        )
 
     def _is_ready(self, slot: Slot) -> bool:
         running = self._running.get(slot.replica)
         return running is not None and running.probe.ready
 
     # What others see ---------------------------------------------------------------------------------------------
+    def nonces(self) -> set[str]:
+        """Of every process that belongs to a slot."""
+        return {slot.nonce for slot in self._slots.values()}
+
     def states(self, key: tuple[str, str]) -> tuple[ReplicaState, ...]:
         """The replicas of a version, for the admin API."""
         return tuple(self._state(slot) for slot in self.of(key))
@@ -194,8 +203,23 @@ class Replicas:
 
     # Start and end -----------------------------------------------------------------------------------------------
     def _start(self, slot: Slot, version: Version) -> None:
-        nonce, record = secrets.token_hex(8), version.record
+        nonce = secrets.token_hex(8)
         slot = replace(slot.emptied(), nonce=nonce, socket=str(self._folder.socket(nonce)), spawned_at=self._now())
+        log = self._folder.log(slot.service, slot.replica)
+        log_start = log.stat().st_size if log.exists() else 0
+        try:
+            self._put(slot)  # before the spawn: a host that dies now finds the process again by its nonce
+            child = self._spawn(slot, version, log)
+        except OSError as error:
+            self._crashed(slot, f"the process cannot be started: {error}", Phase.SCHEDULE, log_start)
+            return
+        slot = replace(slot, pid=child.identity.pid, start=child.identity.start, boot=child.identity.boot)
+        self._put(slot)
+        logs.note("replica started", replica=slot.replica, pid=slot.pid)
+        self._track(slot, child, log_start)
+
+    def _spawn(self, slot: Slot, version: Version, log: Path) -> Child:
+        record, spec_file = version.record, self._folder.spec(slot.replica)
         spec = ReplicaSpec(
             service=record.service,
             replica=slot.replica,
@@ -207,25 +231,14 @@ class Replicas:
             cache_folder=str(cache_folder()),
         )
         self._folder.data(record.service).mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_private(self._folder.spec(slot.replica), spec.to_json())
-        self._put(slot)  # before the spawn: a host that dies now finds the process again by its nonce
-        log = self._folder.log(slot.service, slot.replica)
-        log_start = log.stat().st_size if log.exists() else 0
-        try:
-            child = spawn(
-                self._commands.replica(self._folder.spec(slot.replica), nonce),
-                nonce=nonce,
-                environment=replica_environment(os.environ, record.template),
-                log=log,
-                folder=self._folder.state,
-            )
-        except OSError as error:
-            self._crashed(slot, f"the process cannot be started: {error}", Phase.SCHEDULE, log_start)
-            return
-        slot = replace(slot, pid=child.identity.pid, start=child.identity.start, boot=child.identity.boot)
-        self._put(slot)
-        logs.note("replica started", replica=slot.replica, pid=slot.pid)
-        self._track(slot, child, log_start)
+        write_private(spec_file, spec.to_json())
+        return spawn(
+            self._commands.replica(spec_file, slot.nonce),
+            nonce=slot.nonce,
+            environment=replica_environment(os.environ, record.template),
+            log=log,
+            folder=self._folder.state,
+        )
 
     def _track(self, slot: Slot, child: Child, log_start: int = 0) -> None:
         probe = Probe(slot.socket, self._now, self._wake)

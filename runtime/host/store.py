@@ -33,6 +33,7 @@ class Version:
     record: VersionRecord
     live: int = 0  # replicas by scale: autoscaled or by hand
     lease_until: float = 0
+    lease_epoch: str = ""  # which run of the plugin took the lease
     temporary: int | None = None  # replaces `live` while the lease lasts
     hold_until: float = 0  # after a lease ended: a stopped route does not count yet, it is about to move
     orphan_since: float | None = None

@@ -52,7 +52,7 @@ class Client:
         self.folder = Folder(state)
         self.session = aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(self.folder.host_socket)))
 
-    async def call(self, method: str, path: str, body: Any = None, epoch: int | None = None) -> Answer:
+    async def call(self, method: str, path: str, body: Any = None, *, epoch: int | None = None) -> Answer:
         headers = {} if epoch is None else {"X-Inferform-Epoch": str(epoch)}
         data = None if body is None else body if isinstance(body, str) else json.dumps(body)
         async with self.session.request(method, f"http://host{path}", data=data, headers=headers) as response:

@@ -63,6 +63,7 @@ CASES: dict[str, tuple[int, list[Observed], list[Action]]] = {
     "one that stopped answering is killed": (1, [slot(0, dead="silent")], [Kill("r0", "silent")]),
     "back-off is waited for": (1, [slot(0, running=False, next_start=1001)], []),
     "after back-off it starts in its slot": (1, [slot(0, running=False, next_start=1000)], [START[0]]),
+    "a clock that was set back does not stretch a back-off": (1, [slot(0, running=False, next_start=9000)], [START[0]]),
     "wanted again before SIGTERM: taken back": (1, [slot(0, stopping_since=999, drained=True)], [Undrain("r0")]),
     "wanted again after SIGTERM: a new one in another slot": (
         1,

@@ -95,3 +95,29 @@ async def test_logs_are_read_and_followed(host: Local) -> None:
         assert await asyncio.wait_for(response.content.readline(), 5) == b"one more line\n"
     missing = await host.get(f"{path}/logs?replica=nobody")
     assert (missing.status, missing["code"]) == (404, "NotFound")
+
+
+async def test_a_renewed_lease_keeps_the_failure_and_another_run_forgets_it(host: Local) -> None:
+    path = await host.declare(record(exit=3))
+    await host.call("PUT", f"{path}/lease", {"seconds": 30}, epoch=1)
+    await host.call("PUT", f"{path}/scale", {"replicas": 1}, epoch=1)
+    await host.until(path, lambda state: state.failure is not None)
+    renewed = await host.call("PUT", f"{path}/lease", {"seconds": 30}, epoch=1)
+    assert renewed["failure"] is not None
+    await host.call("PUT", f"{path}/scale", {"replicas": 0}, epoch=1)
+    taken_over = await host.call("PUT", f"{path}/lease", {"seconds": 30}, epoch=2)
+    assert taken_over["failure"] is None
+
+
+async def test_a_process_that_cannot_be_spawned_is_a_failed_start(host: Local) -> None:
+    path = await host.declare(record())
+    host.folder.specs.rmdir()
+    host.folder.specs.write_text("a file where a folder should be")
+    await host.call("PUT", f"{path}/scale", {"replicas": 1})
+    state = await host.state(path)
+    assert state.failure is not None
+    assert (state.failure.phase, state.replicas[0].restarts) == (Phase.SCHEDULE, 1)
+    assert "cannot be started" in state.failure.reason
+    host.folder.specs.unlink()
+    host.folder.specs.mkdir()
+    await host.until(path, lambda state: state.replicas[0].ready)

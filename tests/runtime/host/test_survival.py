@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 
@@ -163,3 +164,18 @@ async def test_epochs_leases_routes_and_tokens_survive_a_killed_host(daemon: Dae
     assert (state.leased, state.routed) == (True, True)
     again = await daemon.call("PUT", "/v1/services/chat/token", {"token": "second-token", "rotation": 1})
     assert again["token"] == "first-token", "the first of a rotation wins"
+
+
+async def test_a_deleted_state_folder_ends_everything_and_a_new_host_may_start(daemon: Daemon) -> None:
+    await daemon.run(record())
+    await daemon.call("PUT", "/v1/gateway", {"port": 0})
+    shutil.rmtree(daemon.folder.state)
+    old, second = daemon.process, daemon.launch()
+    assert old is not None
+    assert await asyncio.to_thread(old.wait, 10) == 0
+    assert old.stderr is not None
+    old.stderr.close()
+    daemon.process = second
+    await daemon.until_serving()
+    assert not daemon.processes()
+    assert (await daemon.get("/v1/versions"))["list"] == []
