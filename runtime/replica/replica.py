@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -20,6 +21,10 @@ from runtime.replica.prepare import prepare_engine
 from runtime.replica.settings import SettingsFile
 
 log = logging.getLogger(__name__)
+
+DOCUMENTS_SECONDS = 1.0
+"""How often the settings are looked at for other declared documents."""
+DOCUMENTS_RETRY_SECONDS = 30.0
 
 
 class Replica:
@@ -67,6 +72,16 @@ class Replica:
         """Bring the declared documents up to date with the settings of now; usually there is nothing to do."""
         declared = self.settings.current.knowledge
         await self.knowledge.follow(None if declared is None else Path(declared.folder), declared, say)
+
+    async def watch_documents(self) -> None:
+        """Index declared documents when the settings name others, so that no request has to wait for it. Never ends."""
+        while True:
+            try:
+                await self.follow_documents()
+            except (EmbeddingMissing, OSError, sqlite3.Error) as problem:
+                log.warning("the declared documents are not indexed: %s", problem)
+                await asyncio.sleep(DOCUMENTS_RETRY_SECONDS)
+            await asyncio.sleep(DOCUMENTS_SECONDS)
 
     def drain(self) -> None:
         """Take no new work from now on."""

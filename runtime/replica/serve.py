@@ -52,7 +52,10 @@ async def serve(spec: ReplicaSpec, settings: SettingsFile, *, listening: Callabl
         with suppress(TimeoutError):
             await asyncio.wait_for(replica.failure_seen.wait(), FAILURE_SECONDS)
     else:
+        watching = asyncio.create_task(replica.watch_documents()) if starting.done() else None
         await stop
+        if watching is not None:
+            watching.cancel()
         starting.cancel()
         with suppress(asyncio.CancelledError):
             await starting

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtime.knowledge.base import context_of
-from runtime.replica.engines.base import Encoded, PromptTooLong
+from runtime.knowledge.embedding import EmbeddingMissing
+from runtime.replica.engines.base import Encoded, NotSupported, PromptTooLong
 from runtime.replica.protocols.chatllm_request import ChatRequest, prompt_of
 from runtime.replica.replica import Replica
 
@@ -27,8 +28,11 @@ async def encode(replica: Replica, request: ChatRequest) -> Grounded:
     engine = replica.engine
     if not request.langchain:
         return Grounded(await engine.encode(prompt_of(request)))
-    await replica.follow_documents()
-    hits = await replica.knowledge.search(request.prompt)
+    try:
+        await replica.follow_documents()
+        hits = await replica.knowledge.search(request.prompt)
+    except EmbeddingMissing as problem:
+        raise NotSupported(str(problem)) from None
     while True:
         try:
             encoded = await engine.encode(prompt_of(request, context=context_of(hits)))
