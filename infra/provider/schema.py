@@ -223,6 +223,7 @@ def package() -> Spec:
             "python": {
                 "respectSchemaVersion": True,
                 "pyproject": {"enabled": True},
+                "readme": "The SDK of Inferform's Pulumi plugin: model serving as an infrastructure diff.",
                 "requires": {"pulumi": ">=3.272.0,<4.0.0"},
             },
             "nodejs": {"respectSchemaVersion": True},
