@@ -1,4 +1,4 @@
-"""EAS's own service descriptions: read into a stack file, and written from one.
+"""EAS's own service descriptions: read into a stack file, and written from one.  Note: docs/designs/eas-import.md
 
     imported = import_service(json.loads(text))        # a service, a report on every field, the secrets
     exported = export_service("chat", imported.service)
