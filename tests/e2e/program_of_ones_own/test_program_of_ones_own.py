@@ -48,10 +48,10 @@ def prepared(root: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 def test_a_few_lines_serve_a_model_and_leave_nothing(program: Project) -> None:
     try:
         program.up()
-        token = program.token()
+        shown = ("stack", "output", "token", "--show-secrets", "--stack", STACK)
+        token = program.pulumi(*shown).output.strip()
         assert ask(program.endpoint, "chat", token, "hello").status == 200
-        shown = program.pulumi("stack", "output", "--stack", STACK).output
-        assert token not in shown
+        assert token not in program.pulumi("stack", "output", "--stack", STACK).output
         program.assert_no_changes()
         program.refresh("--expect-no-changes")
         program.destroy()
