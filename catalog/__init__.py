@@ -15,9 +15,10 @@ from catalog._documents import (
     Speed,
     Verified,
 )
-from catalog._load import CatalogError, load
+from catalog._load import OWN_FILE, CatalogError, load, load_for
 
 __all__ = [
+    "OWN_FILE",
     "Catalog",
     "CatalogError",
     "Engine",
@@ -29,4 +30,5 @@ __all__ = [
     "Speed",
     "Verified",
     "load",
+    "load_for",
 ]

@@ -26,6 +26,8 @@ SECTIONS: Mapping[str, type[Fact]] = {
     "rates": ExchangeRate,
     "speeds": Speed,
 }
+OWN_FILE = "inferform.catalog.yaml"
+"""A project's own facts and prices, beside Pulumi.yaml and committed: the same file gives the same plan everywhere."""
 NAMES = {"rates": "currency"}
 """Sections whose key is not called `id`."""
 WIDTH = {"float32": 4, "bfloat16": 2, "float16": 2, "fp8": 1}
@@ -38,15 +40,21 @@ class CatalogError(ValueError):
 
 
 def load(extra: Iterable[Path] = ()) -> Catalog:
-    """The catalog that ships, with the entries of `extra` files added or put in place of those of the same id.
+    """The catalog that ships, with the entries of `extra` files added. An id that ships takes the keys that they give.
 
     Raises CatalogError that names file, entry and field.
     """
     sections: dict[str, dict[str, Any]] = {name: dict(entries) for name, entries in _shipped().items()}
     for path in extra:
-        for name, entries in _read(path).items():
+        for name, entries in _read(path, sections).items():
             sections[name].update(entries)
     return Catalog(**sections)
+
+
+def load_for(folder: Path) -> Catalog:
+    """The catalog for a project: what ships, and the project's own `inferform.catalog.yaml` where there is one."""
+    own = folder / OWN_FILE
+    return load([own] if own.is_file() else [])
 
 
 @cache
@@ -60,7 +68,7 @@ def _shipped() -> Mapping[str, Mapping[str, Fact]]:
     return sections
 
 
-def _read(path: Path) -> dict[str, dict[str, Fact]]:
+def _read(path: Path, known: Mapping[str, Mapping[str, Fact]] | None = None) -> dict[str, dict[str, Fact]]:
     """One file: `defaults` apply to every entry below; sections map an id to its facts."""
     try:
         data = yaml.load(path.read_bytes(), Loader=_Loader)
@@ -72,10 +80,14 @@ def _read(path: Path) -> dict[str, dict[str, Fact]]:
     defaults = data.pop("defaults", {})
     if unknown := data.keys() - SECTIONS.keys():
         raise CatalogError(f"{path}: {min(unknown)} is not a section; known: {', '.join(SECTIONS)}")
-    return {
-        name: {key: _entry(path, name, key, {**defaults, **entry}) for key, entry in entries.items()}
-        for name, entries in data.items()
-    }
+    facts: dict[str, dict[str, Fact]] = {}
+    for name, entries in data.items():
+        facts[name] = {}
+        for key, entry in entries.items():
+            shipped = known[name].get(key) if known else None
+            base = shipped.model_dump(mode="json", by_alias=True, exclude_defaults=True) if shipped else {}
+            facts[name][key] = _entry(path, name, key, {**base, **defaults, **entry})
+    return facts
 
 
 def _entry(path: Path, section: str, key: str, data: dict[str, Any]) -> Fact:

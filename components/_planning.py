@@ -10,8 +10,7 @@ from typing import Any
 import pulumi
 from pulumi.runtime.settings import SETTINGS
 
-from catalog import CatalogError
-from catalog import load as load_catalog
+from catalog import CatalogError, load_for
 from components.errors import Refused
 from infra.plan import Finding, Level, LockError, Plan, make, read_lock, read_machine
 from infra.stackfile import Stack, StackFileErrors, load
@@ -31,7 +30,7 @@ def plan_of(config: Mapping[str, Any], folder: Path) -> tuple[Stack, Plan]:
     if stack.target.kind != "local":
         raise Refused(f"target.kind: {stack.target.kind} is not available yet; use {{kind: local}}")
     try:
-        return stack, make(stack, load_catalog(), lock=read_lock(folder), machine=read_machine())
+        return stack, make(stack, load_for(folder), lock=read_lock(folder), machine=read_machine())
     except (LockError, CatalogError) as bad:
         raise Refused(str(bad)) from bad
 

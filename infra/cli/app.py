@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import typer
 
-from infra.cli import author, eas, models, observe, operate, reach
+from infra.cli import author, eas, models, observe, operate, pinning, reach
 from infra.cli.failure import reported
 
 app = typer.Typer(
@@ -25,7 +25,7 @@ app = typer.Typer(
 )
 
 PANELS: tuple[tuple[str, dict[str, Callable[..., None]]], ...] = (
-    ("Write a stack file", author.COMMANDS),
+    ("Write a stack file", {**author.COMMANDS, **pinning.COMMANDS}),
     ("Reach a service", reach.COMMANDS),
     ("See what runs", observe.COMMANDS),
     ("Operate", operate.COMMANDS),
@@ -36,3 +36,4 @@ for panel, commands in PANELS:
         app.command(name, rich_help_panel=panel)(reported(command))
 
 app.add_typer(models.app, name="models", rich_help_panel="Write a stack file")
+app.add_typer(pinning.catalog_app, name="catalog", rich_help_panel="Write a stack file")

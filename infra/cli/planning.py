@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from catalog import CatalogError, load
+from catalog import CatalogError, load_for
 from infra.cli.failure import Failure
 from infra.plan import LockError, Plan, make, read_lock, read_machine
 from infra.plan.file import error_finding, not_built_findings
@@ -26,7 +26,7 @@ def plan_file(path: Path) -> Plan:
     except OSError as unreadable:
         raise Failure(f"{path} cannot be read: {unreadable.strerror}") from unreadable
     try:
-        plan = make(stack, load(), lock=read_lock(stack.folder), machine=read_machine())
+        plan = make(stack, load_for(stack.folder), lock=read_lock(stack.folder), machine=read_machine())
     except (LockError, CatalogError) as bad:
         raise Failure(str(bad)) from bad
     return replace(plan, findings=(*not_built_findings(stack), *plan.findings))

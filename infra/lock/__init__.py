@@ -1,6 +1,6 @@
 """`inferform lock`: asks hubs and buckets once, and writes what they said into inferform.lock.
 
-change = update(stack, catalog, read_lock(folder), inspect=inspect_source, upgrade=("chat",))
+change = update([stack], catalog, read_lock(folder), inspect=inspect_source, upgrade=("chat",))
 write_lock(folder, change.lock)
 """
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from catalog import Catalog
 from infra.plan import Plan, make
-from infra.plan.lock import FILE, Lock, LockedChoice, LockedModel
+from infra.plan.lock import FILE, Lock, LockedChoice, LockedModel, lock_key
 from infra.stackfile import Stack, model_source
 
 Inspect = Callable[[str], LockedModel]
@@ -47,35 +47,42 @@ def _source(text: str, catalog: Catalog) -> str | None:
 
 
 def update(
-    stack: Stack,
+    stacks: Sequence[Stack],
     catalog: Catalog,
     lock: Lock | None,
     *,
     inspect: Inspect,
     upgrade: Collection[str] = (),
+    prune: bool = True,
     say: Say = lambda line: None,
 ) -> Change:
-    """The lock file that this stack needs.
+    """The lock file that these stacks, all of one project, need.
 
     Entries that are there stay, whatever a hub says by now, unless `upgrade` names their service, service/version or
-    source (or `*` for all). Entries that nothing needs any more go. Raises what `inspect` raises.
+    source (or `*` for all). With `prune`, entries that none of the stacks needs go. Raises what `inspect` raises.
     """
     before = lock or Lock()
     models: dict[str, LockedModel] = {}
-    for key, source in needed(stack, catalog):
-        known = before.models.get(source)
-        if source in models:
-            continue
-        if known is not None and not _named(upgrade, key, source):
-            models[source] = known
-        else:
+    for key, source in dict.fromkeys(pair for stack in stacks for pair in needed(stack, catalog)):
+        known = models.get(source) or before.models.get(source)
+        if known is None or (source not in models and _named(upgrade, key, source)):
             say(f"asking {source}")
-            models[source] = inspect(source)
-    kept = {key: choice for key, choice in before.instances.items() if not _named(upgrade, key, choice.instance_type)}
+            known = inspect(source)
+        models[source] = known
+    kept = {key: choice for key, choice in before.instances.items() if not _moves(upgrade, key)}
     draft = before.model_copy(update={"models": models, "instances": kept})
-    chosen = _instances(make(stack, catalog, lock=draft))
-    after = draft.model_copy(update={"instances": chosen})
+    chosen: dict[str, LockedChoice] = {}
+    for stack in stacks:
+        chosen |= _instances(make(stack, catalog, lock=draft.model_copy(update={"instances": {**kept, **chosen}})))
+    if not prune:
+        models, chosen = {**before.models, **models}, {**kept, **chosen}
+    after = draft.model_copy(update={"models": models, "instances": chosen})
     return Change(lock=after, lines=tuple(_differences(before, after)))
+
+
+def _moves(upgrade: Collection[str], key: str) -> bool:
+    """Does an upgrade name this instance type's key, `eks:chat/main`?"""
+    return _named(upgrade, key.partition(":")[2], key)
 
 
 def _named(upgrade: Collection[str], key: str, source: str) -> bool:
@@ -85,7 +92,7 @@ def _named(upgrade: Collection[str], key: str, source: str) -> bool:
 def _instances(plan: Plan) -> dict[str, LockedChoice]:
     """Instance types that the plan chose by itself: public resources without a list."""
     return {
-        f"{service.name}/{version.name}": LockedChoice(
+        lock_key(plan.target, f"{service.name}/{version.name}"): LockedChoice(
             instance_type=version.placement.instance_type, gpus=version.placement.gpus
         )
         for service in plan.services

@@ -22,6 +22,8 @@ from infra.plan.document import (
 from infra.plan.json_form import to_data
 from infra.plan.lock import Lock, LockError, read_lock
 from infra.plan.machine import Machine, read_machine
+from infra.plan.markdown import markdown
+from infra.plan.page import page
 from infra.plan.text import text
 
 __all__ = [
@@ -38,6 +40,8 @@ __all__ = [
     "Term",
     "VersionPlan",
     "make",
+    "markdown",
+    "page",
     "read_lock",
     "read_machine",
     "text",

@@ -35,8 +35,13 @@ class LockedChoice(Document):
     gpus: int = 0
 
 
+def lock_key(target: str, version: str) -> str:
+    """The key of an instance type: stacks of one project may have targets of different clouds."""
+    return f"{target}:{version}"
+
+
 class Lock(Document):
-    """The whole file. Keys: a model's source as the plan resolves it, `service/version`, an image's tag."""
+    """The whole file. Keys: a model's source as the plan resolves it, `target:service/version`, image tags."""
 
     version: int = 1
     models: dict[str, LockedModel] = Field(default_factory=dict)

@@ -7,7 +7,7 @@ than one of ten. A replica never moves once placed, and the order of starts is n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 
@@ -120,3 +120,22 @@ def _search(sizes: Mapping[int, int], nodes: int, capacity: int) -> bool:
             left.remove(place)
             stack.append((index + 1, tuple(sorted([*left, place - ordered[index]]))))
     return False
+
+
+def assign(replicas: Sequence[tuple[str, int]], *, capacity: int) -> list[list[tuple[str, int]]]:
+    """Named replicas (name, slots) on as many nodes as it takes, largest first, each onto the fullest node with room.
+
+    Replicas larger than a node stand on a node of their own.
+    """
+    nodes: list[list[tuple[str, int]]] = []
+    by_room: dict[int, list[int]] = {}
+    for name, size in sorted(replicas, key=lambda each: (-each[1], each[0])):
+        room = min((room for room, places in by_room.items() if places and room >= size), default=None)
+        if room is None:
+            index, left = len(nodes), capacity - size
+            nodes.append([])
+        else:
+            index, left = by_room[room].pop(), room - size
+        nodes[index].append((name, size))
+        by_room.setdefault(left, []).append(index)
+    return nodes

@@ -9,7 +9,7 @@ from catalog import Catalog, InstanceType
 from infra.plan.change import smallest_change
 from infra.plan.cost import version_cost
 from infra.plan.document import Cost, Finding, Level, Placement
-from infra.plan.lock import Lock
+from infra.plan.lock import Lock, lock_key
 from infra.plan.placement import Misfit, Option, Sizer, cheapest_first, evaluate, explain, placement_of
 from infra.plan.version import Candidate
 from infra.stackfile import EksTarget, Stack
@@ -90,7 +90,7 @@ def place(
         findings.append(_misfit(candidate, types, misfits, cloud, sizer))
         return _unsized(candidate, declared)
     ordered, by_price = (options, False) if declared else cheapest_first(options)
-    pinned = lock.instances.get(candidate.key) if lock and not declared else None
+    pinned = lock.instances.get(lock_key(stack.target.kind, candidate.key)) if lock and not declared else None
     chosen = ordered[0]
     if pinned is not None:
         locked = next((each for each in ordered if each.instance.id == pinned.instance_type), None)

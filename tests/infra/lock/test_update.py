@@ -39,19 +39,19 @@ def test_what_needs_an_entry_is_what_can_change() -> None:
 
 def test_a_first_lock_pins_revisions_and_the_type_that_was_chosen() -> None:
     hubs = Hubs()
-    change = update(stack(TEXT), CATALOG, None, inspect=hubs.inspect)
+    change = update([stack(TEXT)], CATALOG, None, inspect=hubs.inspect)
     assert hubs.asked == [QWEN, LEGAL, HUB]
     assert set(change.lock.models) == {QWEN, LEGAL, HUB}
-    assert set(change.lock.instances) == {"chat/main"}  # own and hub list their types
-    assert change.lines[0] == f"+ chat/main {change.lock.instances['chat/main'].instance_type}"
+    assert set(change.lock.instances) == {"eks:chat/main"}  # own and hub list their types
+    assert change.lines[0] == f"+ eks:chat/main {change.lock.instances['eks:chat/main'].instance_type}"
     planned = make(stack(TEXT), CATALOG, lock=change.lock)
     assert not [finding for finding in planned.findings if finding.rule.startswith("lock-")]
 
 
 def test_a_second_lock_asks_nothing_and_changes_nothing() -> None:
-    first = update(stack(TEXT), CATALOG, None, inspect=Hubs().inspect).lock
+    first = update([stack(TEXT)], CATALOG, None, inspect=Hubs().inspect).lock
     hubs = Hubs("2")
-    change = update(stack(TEXT), CATALOG, first, inspect=hubs.inspect)
+    change = update([stack(TEXT)], CATALOG, first, inspect=hubs.inspect)
     assert (hubs.asked, change.lines, change.lock) == ([], (), first)
 
 
@@ -60,25 +60,25 @@ def test_a_second_lock_asks_nothing_and_changes_nothing() -> None:
     [("hub", [HUB]), ("chat/main", [QWEN, LEGAL]), (LEGAL, [LEGAL]), ("*", [QWEN, LEGAL, HUB]), ("nobody", [])],
 )
 def test_upgrade_moves_what_it_names_and_nothing_else(upgrade: str, asked: list[str]) -> None:
-    first = update(stack(TEXT), CATALOG, None, inspect=Hubs().inspect).lock
+    first = update([stack(TEXT)], CATALOG, None, inspect=Hubs().inspect).lock
     hubs = Hubs("2")
-    change = update(stack(TEXT), CATALOG, first, inspect=hubs.inspect, upgrade=(upgrade,))
+    change = update([stack(TEXT)], CATALOG, first, inspect=hubs.inspect, upgrade=(upgrade,))
     assert hubs.asked == asked
     assert {line.split()[1] for line in change.lines if line.startswith("~")} == set(asked)
 
 
 def test_entries_that_nothing_needs_any_more_go() -> None:
-    first = update(stack(TEXT), CATALOG, None, inspect=Hubs().inspect).lock
-    change = update(stack("services: {own: {model: SmolLM2-135M-Instruct}}"), CATALOG, first, inspect=Hubs().inspect)
+    first = update([stack(TEXT)], CATALOG, None, inspect=Hubs().inspect).lock
+    change = update([stack("services: {own: {model: SmolLM2-135M-Instruct}}")], CATALOG, first, inspect=Hubs().inspect)
     assert (change.lock.models, change.lock.instances) == ({}, {})
     assert len(change.lines) == 4
 
 
 def test_a_price_update_alone_moves_no_type() -> None:
-    lock = update(stack(TEXT), CATALOG, None, inspect=Hubs().inspect).lock
-    other = lock.instances["chat/main"].model_copy(update={"instance_type": "g6e.2xlarge"})
-    pinned = lock.model_copy(update={"instances": {"chat/main": other}})
-    assert update(stack(TEXT), CATALOG, pinned, inspect=Hubs().inspect).lines == ()
+    lock = update([stack(TEXT)], CATALOG, None, inspect=Hubs().inspect).lock
+    other = lock.instances["eks:chat/main"].model_copy(update={"instance_type": "g6e.2xlarge"})
+    pinned = lock.model_copy(update={"instances": {"eks:chat/main": other}})
+    assert update([stack(TEXT)], CATALOG, pinned, inspect=Hubs().inspect).lines == ()
 
 
 def test_a_hub_that_does_not_answer_stops_the_command() -> None:
@@ -86,12 +86,21 @@ def test_a_hub_that_does_not_answer_stops_the_command() -> None:
         raise InspectFailed(f"{source}: no answer")
 
     with pytest.raises(InspectFailed, match="no answer"):
-        update(stack(TEXT), CATALOG, None, inspect=silent)
+        update([stack(TEXT)], CATALOG, None, inspect=silent)
 
 
 def test_the_file_is_written_whole_and_read_back(tmp_path: Path) -> None:
-    lock = update(stack(TEXT), CATALOG, None, inspect=Hubs().inspect).lock
+    lock = update([stack(TEXT)], CATALOG, None, inspect=Hubs().inspect).lock
     path = write_lock(tmp_path, lock)
     assert read_lock(tmp_path) == lock
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
     assert write_lock(tmp_path, Lock()).read_text() == Lock().text()
+
+
+def test_stacks_of_one_project_share_the_file() -> None:
+    other = stack("{target: {kind: kubernetes}, services: {chat: {model: Qwen2.5-0.5B-Instruct, method: vllm}}}")
+    lock = update([stack(TEXT), other], CATALOG, None, inspect=Hubs().inspect).lock
+    assert set(lock.instances) == {"eks:chat/main", "kubernetes:chat/main"}
+    assert len(lock.models) == 4
+    alone = update([other], CATALOG, lock, inspect=Hubs().inspect, prune=False)
+    assert alone.lines == ()

@@ -61,7 +61,7 @@ def test_public_resources_on_eks_take_the_cheapest_type_that_holds_the_model(
 def test_the_choice_is_pinned_by_the_lock_file_and_unpinned_choices_are_said() -> None:
     service = "{model: Qwen2.5-7B-Instruct, method: vllm}"
     assert rules(on_eks(service)) == {"lock-unpinned"}
-    lock = LOCK.model_copy(update={"instances": pinned(instances={"chat/main": "g5.2xlarge"}).instances})
+    lock = LOCK.model_copy(update={"instances": pinned(instances={"eks:chat/main": "g5.2xlarge"}).instances})
     planned = plan(f"{{target: {{kind: eks}}, services: {{chat: {service}}}}}", lock=lock)
     placement = only(planned).placement
     assert placement is not None
@@ -71,7 +71,7 @@ def test_the_choice_is_pinned_by_the_lock_file_and_unpinned_choices_are_said() -
 
 
 def test_a_pinned_type_that_holds_the_version_no_more_is_stale() -> None:
-    lock = LOCK.model_copy(update={"instances": pinned(instances={"chat/main": "g4dn.xlarge"}).instances})
+    lock = LOCK.model_copy(update={"instances": pinned(instances={"eks:chat/main": "g4dn.xlarge"}).instances})
     planned = plan("{target: {kind: eks}, services: {chat: {model: Qwen2.5-7B-Instruct, method: vllm}}}", lock=lock)
     [error] = planned.errors
     assert error.rule == "lock-stale"
@@ -146,7 +146,8 @@ def test_a_group_that_must_be_packed_well_is_a_warning() -> None:
     planned = plan(
         """{target: {kind: kubernetes},
         resourceGroups: {pool: {instanceTypes: [ecs.gn7i-4x.16xlarge], nodes: {max: 2}}},
-        services: {small: {model: Qwen2.5-0.5B-Instruct, method: vllm, resources: {group: pool, gpus: 1}, replicas: {max: 4}},
+        services: {small: {model: Qwen2.5-0.5B-Instruct, method: vllm, replicas: {max: 4},
+                           resources: {group: pool, gpus: 1}},
                    large: {model: Qwen2.5-7B-Instruct, method: vllm, resources: {group: pool, gpus: 4}}}}""",
         lock=LOCK,
     )
@@ -203,7 +204,8 @@ def test_the_difference_to_what_serves_is_shown() -> None:
         services={"chat": (DeployedVersion(name="main", hash="x", bounds=Bounds(min=1, max=1), usd_per_hour=2.0),)}
     )
     planned = plan(
-        "{target: {kind: eks}, services: {chat: {model: Qwen2.5-7B-Instruct, method: vllm, replicas: {min: 1, max: 2}}}}",
+        """{target: {kind: eks},
+        services: {chat: {model: Qwen2.5-7B-Instruct, method: vllm, replicas: {min: 1, max: 2}}}}""",
         lock=LOCK,
         deployed=serving,
     )
