@@ -19,7 +19,6 @@ class NotYet:
 
 
 LOCAL: tuple[NotYet, ...] = (
-    NotYet("offline"),
     NotYet("mirrors"),
     NotYet("resourceGroups.*.spot"),
     NotYet("services.*.method", ("process",), "standard, and bladellm with engine transformers, are available"),

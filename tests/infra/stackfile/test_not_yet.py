@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from infra.stackfile.not_yet import NotYet, not_available
+from infra.stackfile.errors import keys_at
+from infra.stackfile.not_yet import LOCAL, NotYet, not_available
+from infra.stackfile.resources import ResourceGroup
+from infra.stackfile.services import Service
 
 ROWS = (
     NotYet("mirrors"),
@@ -51,3 +54,13 @@ def test_a_version_whose_methods_own_engine_is_not_built_is_told_what_is() -> No
     (found,) = not_available(config, rows=ROWS)
     assert found.path == "services.blade.versions.v1.engine"
     assert found.nearest == "write engine: transformers"
+
+
+def test_every_row_names_a_key_that_there_is() -> None:
+    models = {"services": Service, "resourceGroups": ResourceGroup, "mirrors": None}
+    for row in LOCAL:
+        section, *rest = row.path.split(".")
+        assert section in models, row
+        if rest:
+            *above, key = rest[1:]
+            assert key in keys_at(models[section], tuple(above)), row
