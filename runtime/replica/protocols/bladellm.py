@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -21,6 +22,8 @@ DONE = b"data: [DONE]\n\n"
 ONE_COMPLETION = "Do no support to generate multiple completions."
 """As the real server writes it."""
 
+REFUSALS = (answers.BadRequest, PromptTooLong, NotSupported, QueueFull)
+
 Json = dict[str, Any]
 
 
@@ -29,6 +32,7 @@ def routes() -> dict[str, dict[str, Handler]]:
     return {
         "/v1/completions": {"POST": completions},
         "/v1/chat/completions": {"POST": chat},
+        "/generate_benchmark": {"POST": benchmark},
         "/metric": {"GET": metric},
         "/is_ready": {"GET": is_ready},
         "/start_profiler": {"GET": profiler},
@@ -44,6 +48,44 @@ async def completions(call: Call) -> web.StreamResponse:
 async def chat(call: Call) -> web.StreamResponse:
     """POST /v1/chat/completions."""
     return await _answer(call, ChatRequest)
+
+
+async def benchmark(call: Call) -> web.StreamResponse:
+    """POST /generate_benchmark: a chat, never streamed, with the time of each token as [Unix seconds, milliseconds]."""
+    call.protocol = "bladellm"
+    try:
+        request = parse(ChatRequest, call.body)
+        encoded = await call.replica.engine.encode(request.to_prompt())
+        pieces, latencies, before, tokens = [], [], time.perf_counter(), 0
+        async with aclosing(call.replica.generate(encoded, request.sampling(), call.arrived)) as steps:
+            async for step in steps:
+                now = time.perf_counter()
+                latencies.append([time.time(), (now - before) * 1000])
+                before, tokens = now, step.completion_tokens
+                pieces.append(step.text)
+    except REFUSALS as problem:
+        return _refused(problem)
+    except EngineFailed as problem:
+        return web.Response(status=500, text=str(problem))
+    # The second message is what the answer goes on from, as the real server has it.
+    second = request.messages[1].message(1).content if len(request.messages) > 1 else ""
+    return answers.json_answer(
+        {
+            "request_id": call.request.headers.get(REQUEST_ID) or str(uuid.uuid4()),
+            "generated_text": second + "".join(pieces),
+            "num_output_tokens_cf": tokens,
+            "per_token_latency": latencies,
+        }
+    )
+
+
+def _refused(problem: Exception) -> web.Response:
+    """What is wrong with the request, or with its moment, in this protocol's shape."""
+    if isinstance(problem, QueueFull):
+        return answers.engine_error(problem)
+    if isinstance(problem, answers.BadRequest):
+        return web.Response(status=400, text=str(problem))
+    return web.Response(status=400, text=f"Invalid request: {problem}")
 
 
 async def metric(call: Call) -> web.StreamResponse:
@@ -75,12 +117,8 @@ async def _answer(call: Call, kind: type[CompletionRequest] | type[ChatRequest])
             if request.stream:
                 return await _stream(call, writer, steps, echo)
             return await _whole(writer, steps, echo)
-    except answers.BadRequest as problem:
-        return web.Response(status=400, text=str(problem))
-    except (PromptTooLong, NotSupported) as problem:
-        return web.Response(status=400, text=f"Invalid request: {problem}")
-    except QueueFull as problem:
-        return answers.engine_error(problem)
+    except REFUSALS as problem:
+        return _refused(problem)
 
 
 async def _whole(writer: _Writer, steps: AsyncGenerator[Step, None], echo: str) -> web.StreamResponse:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import orjson
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator
@@ -173,7 +173,10 @@ class ChatRequest(Request):
         return Prompt(messages=turns, resume=self.resume_response or "")
 
 
-def parse(kind: type[CompletionRequest] | type[ChatRequest], body: bytes) -> CompletionRequest | ChatRequest:
+T = TypeVar("T", bound=Request)
+
+
+def parse(kind: type[T], body: bytes) -> T:
     """The request, or BadRequest with one line per problem (7.4)."""
     try:
         document = orjson.loads(body)

@@ -236,6 +236,18 @@ async def test_7_1_what_else_is_served(tmp_path: Path) -> None:
         assert (await replica.ask("Q")).body == b"x"  # ChatLLM at the root
 
 
+async def test_7_1_generate_benchmark_times_each_token(tmp_path: Path) -> None:
+    messages = [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "So: "}]
+    async with blade(tmp_path, {"text": "a b"}) as replica:
+        path = f"{PREFIX}/generate_benchmark"
+        reply = (await replica.ask({"messages": messages}, path=path, X_DashScope_RequestId="r1")).json()
+        refused = await replica.ask({}, path=path)
+    assert (reply["request_id"], reply["generated_text"], reply["num_output_tokens_cf"]) == ("r1", "So: a b", 3)
+    assert len(reply["per_token_latency"]) == 3
+    assert all(milliseconds >= 0 for _, milliseconds in reply["per_token_latency"])
+    assert (refused.status, "Field required" in refused.body.decode()) == (400, True)
+
+
 async def test_13_the_openai_sdk_chats_and_completes(tmp_path: Path) -> None:
     async with blade(tmp_path, {"text": "a b"}) as replica:
         async with openai.AsyncOpenAI(base_url=f"{replica.url}/v1", api_key=TOKEN, max_retries=0) as sdk:
