@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import resource
@@ -12,6 +13,7 @@ import sys
 from pathlib import Path
 
 import uvloop
+from pydantic import ValidationError
 
 from runtime.gateway.gateway import Gateway
 from runtime.gateway.record import Records
@@ -89,7 +91,13 @@ def main(arguments: list[str]) -> int:
     if options.listen is not None:
         print("listening on {}:{}".format(*listening.getsockname()[:2]), file=sys.stderr, flush=True)
     raise_file_limit()
-    uvloop.run(serve(options, listening))
+    gc.collect()
+    gc.freeze()  # modules live for ever: a collection in mid-stream need not look at them
+    try:
+        uvloop.run(serve(options, listening))
+    except (OSError, ValidationError) as error:
+        print(f"runtime.gateway: {options.view or options.host_socket}: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

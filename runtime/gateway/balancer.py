@@ -87,6 +87,7 @@ class Balancer:
         self.name = name
         self.view = view
         self.in_flight = 0  # requests of this service inside the gateway, held ones included
+        self.admitted = 0  # those that are authorized and within the limits
         self.held = 0
         self.limits = Limits()
         self._clock = clock
@@ -190,7 +191,7 @@ class Balancer:
         Raises NoReplica and RateLimited.
         """
         waiting = self._waiting.get(version_hash)
-        if waiting is None or not waiting.queue:
+        if waiting is None or not waiting.queue or hold_until is None:
             lease = self.take(version_hash)
             if lease is not None:
                 return lease

@@ -18,6 +18,7 @@ HEAD_SECONDS = 10.0  # from a request's first byte to the end of its head
 BODY_SECONDS = 30.0  # without a byte of a body that is expected
 IDLE_SECONDS = 75.0  # of a kept connection between requests
 STALL_SECONDS = 60.0  # a client that takes no byte of its answer
+DRAIN_SECONDS = 1.0  # for one more request on an idle connection, after SIGTERM
 LINGER_SECONDS = 1.0  # for a client to read an answer that came before its body was read
 _HEAD_END = b"\r\n\r\n"
 
@@ -31,6 +32,7 @@ class Timeouts:
     idle: float = IDLE_SECONDS
     stall: float = STALL_SECONDS
     linger: float = LINGER_SECONDS
+    drain: float = DRAIN_SECONDS
 
 
 class ClientConnection(asyncio.Protocol):
@@ -155,10 +157,13 @@ class ClientConnection(asyncio.Protocol):
         self._next()
 
     def drain(self) -> None:
-        """No further request on this connection."""
+        """One more request at the most: the next answer closes the connection.
+
+        An idle one stays for a moment, for its next request may be on the way already.
+        """
         self.draining = True
         if self._request is None and not self._lingering:
-            self._close()
+            self._start_timer(self._timeouts.drain, self._close)
 
     def shut(self) -> None:
         """The drain's time is over."""
@@ -175,7 +180,7 @@ class ClientConnection(asyncio.Protocol):
         peer = self._transport.get_extra_info("peername")
         self.peer = peer[0] if isinstance(peer, tuple) else "unix"
         self.loopback = self.peer in ("127.0.0.1", "::1", "unix")
-        self._start_timer(self._timeouts.head, self._idle_over)
+        self._start_timer(self._timeouts.head, self._close)
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
@@ -230,11 +235,8 @@ class ClientConnection(asyncio.Protocol):
     def _next(self, *, first: bool = True) -> None:
         """Begin the next request if its head is there."""
         self._buffer = self._buffer.lstrip(b"\r\n") if self._buffer[:1] in (b"\r", b"\n") else self._buffer
-        if self.draining:
-            self._close()
-            return
         if not self._buffer:
-            self._start_timer(self._timeouts.idle, self._idle_over)
+            self._start_timer(self._timeouts.drain if self.draining else self._timeouts.idle, self._close)
             return
         end = self._buffer.find(_HEAD_END)
         if end < 0 and len(self._buffer) <= HEAD_LIMIT:
@@ -327,9 +329,6 @@ class ClientConnection(asyncio.Protocol):
             self._transport.close()
             if self.write_paused:
                 self._timer = self._loop.call_later(self._timeouts.stall, self.abort)
-
-    def _idle_over(self) -> None:
-        self._close()
 
     def _head_over(self) -> None:
         self._refuse(problem(408, "RequestTimeout", f"no whole head within {self._timeouts.head:g} s"))

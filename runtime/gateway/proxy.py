@@ -26,6 +26,7 @@ from runtime.gateway.prefix import Place, Target, parse_target
 from runtime.gateway.record import Record
 from runtime.gateway.request import Abort, Request
 
+SIGNED_BYTES = 256 * 1024 * 1024  # bodies that are kept whole at the same time, before their signature can be checked
 ROOT_SECONDS = 0.9  # a readiness probe is answered within a second
 _VERSION = VERSION_HEADER.lower().encode()
 
@@ -39,6 +40,7 @@ class Proxy:
         self._gateway = gateway
         self._loop = loop
         self._internal = internal
+        self._signed_bytes = 0
 
     def start(self, request: Request) -> asyncio.Task[None]:
         """Begin to handle a request in a task of its own."""
@@ -111,32 +113,46 @@ class Proxy:
         balancer.in_flight += 1
         timer: asyncio.TimerHandle | None = None
         try:
+            if balancer.limits.request_seconds > 0 and not request.head.websocket:
+                late = request.started + balancer.limits.request_seconds
+                timer = self._loop.call_at(late, request.cancel, Abort.TIMEOUT)
             method = request.head.method
             if target.place is Place.ROOT and method in (b"GET", b"HEAD") and not request.head.websocket:
                 await self._serve_root(request, record, balancer, target)
                 return
-            if balancer.limits.request_seconds > 0 and not request.head.websocket:
-                timer = self._loop.call_at(
-                    request.started + balancer.limits.request_seconds, request.cancel, Abort.TIMEOUT
-                )
             await self._authorize(request, balancer, target)
             if target.place is Place.INTERNAL:
                 raise Refused(answers.problem(404, "NotFound", f"{target.path} is not a path of the service"))
             version_hash = self._version(request, balancer)
             self._pass_limits(request, balancer)
-            request.client.continue_body(request)
-            hold_until = self._loop.time() + balancer.limits.hold_seconds
-            forward = Forward(
-                *(self._gateway, balancer, request, record),
-                origin=target.origin,
-                version_hash=version_hash,
-                hold_until=hold_until,
-            )
-            await forward.relay(await forward.place())
+            balancer.admitted += 1
+            try:
+                request.client.continue_body(request)
+                hold_until = self._loop.time() + balancer.limits.hold_seconds
+                forward = self._forward(request, record, balancer, target, version_hash, hold_until)
+                await forward.relay(await forward.place())
+            finally:
+                balancer.admitted -= 1
         finally:
             if timer is not None:
                 timer.cancel()
             balancer.in_flight -= 1
+
+    def _forward(
+        self,
+        request: Request,
+        record: Record,
+        balancer: Balancer,
+        target: Target,
+        version_hash: str | None,
+        hold_until: float | None,
+    ) -> Forward:
+        return Forward(
+            *(self._gateway, balancer, request, record),
+            origin=target.origin,
+            version_hash=version_hash,
+            hold_until=hold_until,
+        )
 
     async def _authorize(self, request: Request, balancer: Balancer, target: Target) -> None:
         if not balancer.needs_token:
@@ -145,22 +161,34 @@ class Proxy:
         body: bytes | None = None
         if auth.needs_body(headers):
             self._check_length(request, balancer)
-            request.client.continue_body(request)
-            request.body.keep_all = True
-            request.client.flow()
-            body = await request.body.read_whole()
+            body = await self._read_signed(request)
         method = request.head.method.decode()
         if not auth.check(headers, method, target.path, body, balancer.view.tokens, target.service):
             raise Refused(answers.UNAUTHORIZED)
 
-    def _version(self, request: Request, balancer: Balancer) -> str | None:
+    async def _read_signed(self, request: Request) -> bytes:
+        """The whole body of a request that nobody has vouched for yet; there is only so much room for such bodies."""
+        length = int(request.head.get(b"content-length") or (0 if request.body.complete else request.body.limit))
+        if self._signed_bytes and self._signed_bytes + length > SIGNED_BYTES:
+            raise Refused(answers.rate_limited(), "too many signed bodies at once")
+        self._signed_bytes += length
+        try:
+            request.client.continue_body(request)
+            request.body.keep_all = True
+            request.client.flow()
+            return await request.body.read_whole()
+        finally:
+            self._signed_bytes -= length
+
+    def _version(self, request: Request, balancer: Balancer, *, probe: bool = False) -> str | None:
         """The hash that the request addresses; None: whichever the traffic map gives."""
         wanted = request.head.get(_VERSION)
-        if wanted is None:
+        if wanted is None and not probe:
             if balancer.view.table is None:
                 raise Refused(answers.no_upstream(1), "the service has no route yet")
             if balancer.stopped:
                 raise Refused(answers.no_upstream(60), "the service is stopped")
+        if wanted is None:
             return None
         name = wanted.decode("latin-1")
         version_hash = balancer.find_version(name)
@@ -173,7 +201,7 @@ class Proxy:
     def _pass_limits(self, request: Request, balancer: Balancer) -> None:
         self._check_length(request, balancer)
         limits = balancer.limits
-        if limits.concurrency > 0 and balancer.in_flight > limits.concurrency:
+        if limits.concurrency > 0 and balancer.admitted >= limits.concurrency:
             raise Refused(answers.rate_limited(), "concurrency")
         if not balancer.pass_rate_limit():
             raise Refused(answers.rate_limited(balancer.retry_after()), "qps")
@@ -185,14 +213,7 @@ class Proxy:
 
     async def _serve_root(self, request: Request, record: Record, balancer: Balancer, target: Target) -> None:
         """A readiness probe: a replica's own page or status, within a second, or one of the two shapes."""
-        wanted = request.head.get(_VERSION)
-        version_hash = balancer.find_version(wanted.decode("latin-1")) if wanted is not None else None
-        forward = Forward(
-            *(self._gateway, balancer, request, record),
-            origin=target.origin,
-            version_hash=version_hash,
-            hold_until=None,
-        )
+        forward = self._forward(request, record, balancer, target, self._version(request, balancer, probe=True), None)
         timer = self._loop.call_later(ROOT_SECONDS, request.cancel, Abort.TIMEOUT)
         try:
             exchange = await forward.place()

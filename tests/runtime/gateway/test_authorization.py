@@ -13,6 +13,7 @@ from tests.runtime.gateway.harness import (
     ask,
     echoing_socket,
     fronting,
+    until,
     view_of,
 )
 
@@ -48,6 +49,24 @@ async def test_the_signed_form_is_checked_on_the_original_path_over_the_whole_bo
         writer.close()
     assert len(one.heads) == 1
     assert b"EAS AckqeSCB" in one.heads[0]
+
+
+async def test_there_is_only_so_much_room_for_bodies_that_nobody_has_vouched_for(
+    replica: MakeReplica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.gateway.proxy.SIGNED_BYTES", 1000)
+    one = await replica()
+    signed = b"POST /api/predict/chat HTTP/1.1\r\nHost: t\r\nAuthorization: EAS x\r\nContent-Length: %d\r\n\r\n"
+    async with fronting(view_of({"v1": [one.endpoint()]})) as front:
+        _, first = await front.connect()
+        first.write(signed % 2000)  # one alone may be as large as the service allows
+        await until(lambda: front.gateway.services["chat"].in_flight)
+        assert (await front.raw(signed % 500)).startswith(b"HTTP/1.1 429 ")
+        first.close()
+        await until(lambda: not front.gateway.services["chat"].in_flight)
+        reader, writer = await front.connect()
+        assert (await ask(reader, writer, signed % 5 + b"hello")).startswith(b"HTTP/1.1 401 ")
+        writer.close()
 
 
 async def test_a_service_may_opt_out_of_tokens(replica: MakeReplica) -> None:

@@ -134,6 +134,20 @@ async def test_held_requests_go_in_order_and_never_more_than_a_replica_is_sure_t
     assert chat.idle
 
 
+async def test_a_readiness_probe_does_not_queue_behind_those_who_wait() -> None:
+    chat, clock = balancer()
+    held = [asyncio.create_task(chat.acquire(None, hold_until=clock.now + 5)) for _ in range(2)]
+    await asyncio.sleep(0)
+    chat.apply(service("a", limits={"queue": 1}))
+    first = await held[0]
+    assert chat.held == 1
+    probe = await chat.acquire(None)
+    for lease in (first, probe):
+        lease.release()
+    (await held[1]).release()
+    assert chat.idle
+
+
 async def test_a_request_that_gives_up_in_the_moment_of_its_grant_gives_its_place_back() -> None:
     chat, clock = balancer()
     held = asyncio.create_task(chat.acquire(None, hold_until=clock.now + 5))

@@ -24,7 +24,7 @@ from tests.runtime.gateway.harness import (
     view_of,
 )
 
-SHORT = Timeouts(head=0.05, body=0.05, idle=0.05, stall=0.05, linger=0.05)
+SHORT = Timeouts(head=0.05, body=0.05, idle=0.05, stall=0.05, linger=0.05, drain=0.05)
 
 
 async def test_pipelined_requests_are_answered_in_order(replica: MakeReplica) -> None:
@@ -314,7 +314,7 @@ async def test_a_drain_ends_what_runs_and_takes_nothing_new(replica: MakeReplica
         await connection.send(b"end")
 
     one = await replica("a", slow)
-    async with fronting(view_of({"v1": [one.endpoint()]})) as front:
+    async with fronting(view_of({"v1": [one.endpoint()]}), Timeouts(drain=0.05)) as front:
         running, running_writer = await open_stream(front)
         idle, idle_writer = await front.connect()
         await until(lambda: len(front.server.connections) == 2)
@@ -328,6 +328,24 @@ async def test_a_drain_ends_what_runs_and_takes_nothing_new(replica: MakeReplica
         await asyncio.wait_for(draining, 5)
         for writer in (running_writer, idle_writer):
             writer.close()
+
+
+async def test_a_request_that_was_on_its_way_when_the_drain_began_is_answered_and_is_the_last(
+    replica: MakeReplica,
+) -> None:
+    one = await replica()
+    async with fronting(view_of({"v1": [one.endpoint()]})) as front:
+        kept, kept_writer = await front.connect()
+        fresh, fresh_writer = await front.connect()
+        await ask(kept, kept_writer, post())
+        await until(lambda: len(front.server.connections) == 2)
+        draining = asyncio.create_task(front.server.drain(10))
+        await asyncio.sleep(0)
+        for reader, writer in ((kept, kept_writer), (fresh, fresh_writer)):
+            assert b"Connection: close" in await ask(reader, writer, post())
+            assert await asyncio.wait_for(reader.read(), 5) == b""
+            writer.close()
+        await asyncio.wait_for(draining, 5)
 
 
 async def test_a_drain_that_takes_too_long_cuts_what_is_left(replica: MakeReplica) -> None:

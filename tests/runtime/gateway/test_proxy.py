@@ -146,6 +146,8 @@ async def test_an_unknown_version_is_a_404_that_names_the_known_ones(replica: Ma
     assert json.loads(body)["code"] == "VersionNotFound"
     assert "'v9'" in json.loads(body)["message"]
     assert "v1" in json.loads(body)["message"]
+    async with fronting(view_of({"v1": [one.endpoint()]})) as front:
+        assert (await front.request("GET", headers=b"X-Inferform-Version: v9\r\n", token=None))[0] == 404
 
 
 async def test_without_a_route_only_a_named_version_is_served(replica: MakeReplica) -> None:
