@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jinja2
 
-from runtime.replica.engines.base import Message, NotSupported, Prompt
+from runtime.replica.engines.base import Encoded, Message, NotSupported, Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Continued(Encoded):
+    """A prompt that ends in the middle of a text: whether a space comes first depends on what stands before."""
 
 
 class Encoder:
@@ -17,8 +23,15 @@ class Encoder:
         self._tokenizer = tokenizer
         self._token_texts: dict[int, str] = {}
 
-    def encode(self, prompt: Prompt) -> tuple[int, ...]:
-        """Token ids of a prompt. Raises NotSupported when the chat template refuses the dialogue."""
+    def encode(self, prompt: Prompt) -> Encoded:
+        """Token ids of a prompt, not yet checked against the context.
+
+        Raises NotSupported when the chat template refuses the dialogue.
+        """
+        kind = Continued if prompt.resume or not prompt.messages else Encoded
+        return kind(self._encode(prompt))
+
+    def _encode(self, prompt: Prompt) -> tuple[int, ...]:
         if prompt.token_ids is not None:
             return prompt.token_ids + self._ids(prompt.resume, special=False)
         if prompt.text is not None:

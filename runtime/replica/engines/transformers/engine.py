@@ -27,7 +27,7 @@ from runtime.replica.engines.base import (
     Sampling,
     Step,
 )
-from runtime.replica.engines.transformers.encoding import Encoder
+from runtime.replica.engines.transformers.encoding import Continued, Encoder
 from runtime.replica.engines.transformers.loading import load_model, usable_cores
 from runtime.replica.engines.transformers.options import parse_options
 from runtime.replica.engines.transformers.request import Request, Sampled
@@ -37,6 +37,8 @@ from runtime.replica.engines.transformers.text import TextStream
 from runtime.replica.engines.transformers.worker import Worker
 
 _LONG_TEXT = 4096  # characters; tokenizing more than this leaves the event loop
+_CONTEXT_TOKENS = 6
+"""Tokens of a continued text that are decoded with the first new one."""
 
 
 class TransformersEngine(Engine):
@@ -121,14 +123,15 @@ class TransformersEngine(Engine):
         """Long prompts are tokenized off the event loop."""
         size = len(prompt.text or "") + sum(len(message.content) for message in prompt.messages)
         if size > _LONG_TEXT:
-            ids = await asyncio.to_thread(self._encoder.encode, prompt)
+            encoded = await asyncio.to_thread(self._encoder.encode, prompt)
         else:
-            ids = self._encoder.encode(prompt)
-        if not ids:
+            encoded = self._encoder.encode(prompt)
+        count = len(encoded.token_ids)
+        if not count:
             raise NotSupported("the prompt is empty: the engine needs at least one token to continue")
-        if len(ids) >= self.card.context:
-            raise PromptTooLong(len(ids), self.card.context)
-        return Encoded(ids)
+        if count >= self.card.context:
+            raise PromptTooLong(count, self.card.context)
+        return encoded
 
     async def generate(self, encoded: Encoded, sampling: Sampling) -> AsyncIterator[Step]:
         """One request. The iterator's end, however it comes, frees the slot."""
@@ -141,7 +144,8 @@ class TransformersEngine(Engine):
         if queue and self._open >= self._template.concurrency + queue:
             raise QueueFull(f"{self._open - self._template.concurrency} requests wait, limits.queue is {queue}")
         ends = frozenset(sampling.stop_tokens) | (frozenset() if sampling.ignore_eos else self._end_tokens)
-        inbox = _Inbox(TextStream(self._encoder.decode, sampling.stop))
+        context = encoded.token_ids[-_CONTEXT_TOKENS:] if isinstance(encoded, Continued) else ()
+        inbox = _Inbox(TextStream(self._encoder.decode, sampling.stop, context))
         request = Request(
             prompt=encoded.token_ids,
             sampling=sampling,

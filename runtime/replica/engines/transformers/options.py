@@ -23,7 +23,7 @@ class Options:
 
     dtype: str = "auto"
     device: str = "auto"
-    prefill_tokens: int = 512
+    prefill_tokens: int = 256
     fused: bool = True
 
 

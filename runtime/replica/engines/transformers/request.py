@@ -20,12 +20,19 @@ class Request:
     sink: Any  # what the event loop delivers to; opaque here
     cancelled: bool = False
     output: list[int] = field(default_factory=list)
-    prefilled: int = 0
+    counts: dict[int, int] = field(default_factory=dict)  # of each token in `output`
+    prompt_set: frozenset[int] = field(init=False)
     generator: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
         # A generator of its own: the batch's company cannot change what a seed gives.
+        self.prompt_set = frozenset(self.prompt) if self.sampling.repetition_penalty != 1.0 else frozenset()
         self.generator = random.Random(self.sampling.seed)
+
+    def append(self, token: int) -> None:
+        """The token that was drawn."""
+        self.output.append(token)
+        self.counts[token] = self.counts.get(token, 0) + 1
 
     @property
     def next_input(self) -> int:

@@ -7,7 +7,6 @@ else is in the batch.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -66,14 +65,13 @@ def _penalise(logits: torch.Tensor, requests: Sequence[Request], rows: Sequence[
         sampling = request.sampling
         line = logits[row]
         if sampling.repetition_penalty != 1.0:
-            seen = torch.tensor(list({*request.prompt, *request.output}), device=logits.device)
+            seen = torch.tensor(list(request.prompt_set | request.counts.keys()), device=logits.device)
             values = line[seen]
             factor = sampling.repetition_penalty
             line[seen] = torch.where(values < 0, values * factor, values / factor)
-        if request.output and (sampling.presence_penalty or sampling.frequency_penalty):
-            counts = Counter(request.output)
-            seen = torch.tensor(list(counts), device=logits.device)
-            times = torch.tensor(list(counts.values()), dtype=logits.dtype, device=logits.device)
+        if request.counts and (sampling.presence_penalty or sampling.frequency_penalty):
+            seen = torch.tensor(list(request.counts), device=logits.device)
+            times = torch.tensor(list(request.counts.values()), dtype=logits.dtype, device=logits.device)
             line[seen] -= sampling.presence_penalty + sampling.frequency_penalty * times
     return logits
 

@@ -22,7 +22,8 @@ class Detokenizer:
     def __init__(self, decode: Decode, context: Sequence[int] = ()) -> None:
         self._decode = decode
         self._window = list(context)
-        self._known = decode(self._window) if self._window else ""
+        # A character whose last bytes come with the first token belongs to what is new.
+        self._known = decode(self._window).rstrip(_REPLACEMENT) if self._window else ""
         self._context = len(self._window)
 
     def push(self, token: int) -> str:

@@ -159,7 +159,7 @@ class Worker:
             return
         batch: list[Sampled] = []
         for request, draw in zip(self._running, sample(logits, self._running, self._text), strict=True):
-            request.output.append(draw.token)
+            request.append(draw.token)
             finish, ended = judge(request, draw.token)
             batch.append(Sampled(request, draw.token, len(request.output), finish, ended, draw.logprobs))
         for row in reversed(range(len(self._running))):

@@ -36,6 +36,16 @@ class Layer:
     down: torch.Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """First chunks of prompts of similar length, side by side, padded to the longest."""
+
+    count: int
+    longest: int
+    places: torch.Tensor  # of their tokens in the flat list
+    padded: torch.Tensor  # of the same tokens in [count * longest]
+
+
 def unfit(model: Any) -> str:
     """Why a model is not Llama-like ("" = it is)."""
     body = getattr(model, "model", None)
@@ -112,7 +122,7 @@ class FusedRunner(Runner):
             places = torch.tensor(self.rows.lengths, device=device)
             numbers = torch.arange(rows, device=device)
             mask = self._mask(places, longest)
-        chunk_masks = [self._chunk_mask(chunk) for chunk in chunks]
+        begun = _begun(chunks, rows, device)
         attended = torch.empty(len(flat), heads * self._size, dtype=self._dtype, device=device)
         for index, layer in enumerate(self._layers):
             mixed = functional.linear(self._norm(hidden, layer.norm), layer.qkv, layer.qkv_bias)
@@ -124,10 +134,15 @@ class FusedRunner(Runner):
                 cache[numbers, :, places] = mixed[:rows, heads:]
                 attended[:rows] = self._attend_rows(mixed[:rows, :heads], cache[:rows, :, :longest], mask)
             at = rows
-            for chunk, chunk_mask in zip(chunks, chunk_masks, strict=True):
+            for chunk in chunks:
                 end = at + len(chunk.tokens)
-                attended[at:end] = self._attend_chunk(mixed[at:end], chunk, index, chunk_mask)
+                start, stop = chunk.lane.length, chunk.lane.length + len(chunk.tokens)
+                chunk.lane.cache[index][:, start:stop] = mixed[at:end, heads:].transpose(0, 1)
+                if start:
+                    attended[at:end] = self._attend_later(mixed[at:end, :heads], chunk.lane.cache[index], start, stop)
                 at = end
+            for group in begun:
+                attended[group.places] = self._attend_begun(mixed, group)
             out = functional.linear(attended, layer.out, layer.out_bias)
             hidden = hidden + out
             gate_up = functional.linear(self._norm(hidden, layer.mlp_norm), layer.gate_up)
@@ -148,22 +163,28 @@ class FusedRunner(Runner):
         )
         return out.reshape(rows, -1)
 
-    def _attend_chunk(self, mixed: torch.Tensor, chunk: Chunk, index: int, mask: torch.Tensor | None) -> torch.Tensor:
-        start, end = chunk.lane.length, chunk.lane.length + len(chunk.tokens)
-        cache = chunk.lane.cache[index]
-        cache[:, start:end] = mixed[:, self._heads :].transpose(0, 1)
-        keys, values = cache[: self._kv_heads, :end], cache[self._kv_heads :, :end]
+    def _attend_later(self, queries: torch.Tensor, cache: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+        """A prompt's second or later chunk [tokens, heads, size] over all that its lane holds."""
+        keys, values = cache[: self._kv_heads, :stop], cache[self._kv_heads :, :stop]
         if self._group > 1:
             keys, values = keys.repeat_interleave(self._group, 0), values.repeat_interleave(self._group, 0)
+        seen = torch.arange(stop, device=self._device) <= torch.arange(start, stop, device=self._device)[:, None]
         out = functional.scaled_dot_product_attention(
-            mixed[:, : self._heads].transpose(0, 1)[None],
-            keys[None],
-            values[None],
-            attn_mask=mask,
-            is_causal=mask is None,
-            scale=self._scale,
+            queries.transpose(0, 1)[None], keys[None], values[None], attn_mask=seen, scale=self._scale
         )
-        return out[0].transpose(0, 1).reshape(end - start, -1)
+        return out[0].transpose(0, 1).reshape(stop - start, -1)
+
+    def _attend_begun(self, mixed: torch.Tensor, begun: Begun) -> torch.Tensor:
+        """All prompts' first chunks at once, padded to the longest. Causal order alone keeps real tokens from seeing
+        the padding, which comes after them."""
+        padded = mixed.new_zeros(begun.count * begun.longest, *mixed.shape[1:])
+        padded[begun.padded] = mixed[begun.places]
+        padded = padded.view(begun.count, begun.longest, *mixed.shape[1:]).transpose(1, 2)
+        queries, keys, values = padded.tensor_split((self._heads, self._heads + self._kv_heads), dim=1)
+        if self._group > 1:
+            keys, values = keys.repeat_interleave(self._group, 1), values.repeat_interleave(self._group, 1)
+        out = functional.scaled_dot_product_attention(queries, keys, values, is_causal=True, scale=self._scale)
+        return out.transpose(1, 2).reshape(begun.count * begun.longest, -1)[begun.padded]
 
     def _rotation(self, hidden: torch.Tensor, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """cos and sin [tokens, heads + 2 kv heads, size] from the model's own rotary embedding, whatever its kind.
@@ -187,13 +208,6 @@ class FusedRunner(Runner):
         mask = torch.zeros(hidden.shape, dtype=self._dtype, device=self._device).masked_fill_(hidden, float("-inf"))
         return mask[:, None, None]
 
-    def _chunk_mask(self, chunk: Chunk) -> torch.Tensor | None:
-        """[chunk, past and chunk] for a prompt's later chunks; the first one is plainly causal."""
-        start, end = chunk.lane.length, chunk.lane.length + len(chunk.tokens)
-        if start == 0:
-            return None
-        return torch.arange(end, device=self._device) <= torch.arange(start, end, device=self._device)[:, None]
-
     def _norm(self, hidden: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         return functional.rms_norm(hidden, weight.shape, weight, self._epsilon)
 
@@ -207,6 +221,26 @@ class FusedRunner(Runner):
     def reset(self) -> None:
         self.rows.lengths = []
         self._slots.clear()
+
+
+def _begun(chunks: Sequence[Chunk], rows: int, device: torch.device) -> list[Begun]:
+    """Groups of first chunks whose lengths lie between the same two powers of two: padding at most doubles them."""
+    starts: dict[int, list[tuple[int, int]]] = {}
+    at = rows
+    for chunk in chunks:
+        size = len(chunk.tokens)
+        if not chunk.lane.length:
+            starts.setdefault((size - 1).bit_length(), []).append((at, size))
+        at += size
+    groups = []
+    for members in starts.values():
+        longest = max(size for _, size in members)
+        places = [place for start, size in members for place in range(start, start + size)]
+        padded = [row * longest + place for row, (_, size) in enumerate(members) for place in range(size)]
+        groups.append(
+            Begun(len(members), longest, torch.tensor(places, device=device), torch.tensor(padded, device=device))
+        )
+    return groups
 
 
 def _merge(layer: Any) -> Layer:

@@ -17,7 +17,8 @@ from runtime.replica.engines.transformers.sampling import sample
 
 def request(prompt: tuple[int, ...] = (), output: tuple[int, ...] = (), **fields: Any) -> Request:
     one = Request(prompt, Sampling(**fields), max_tokens=10, stop_tokens=frozenset(), sink=None)
-    one.output.extend(output)
+    for token in output:
+        one.append(token)
     return one
 
 
