@@ -83,4 +83,13 @@ def expand(value: Any, path: Location, folder: Path, errors: Problems, warnings:
     if kept := [item.path for item in imported.report if item.outcome is Outcome.KEPT]:
         reason = f"{file} has {len(kept)} fields without a meaning here: {', '.join(kept)}"
         warnings.append(StackFileError(path=at, reason=reason, nearest=f"`inferform import-eas {file}` explains each"))
-    return {**imported.service, **own}
+    return merged(imported.service, own)
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with what `over` says, key by key inside objects; `resources` as a whole, a kind of it excludes others."""
+    result = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping) and key != "resources"
+        result[key] = merged(result[key], value) if both else value
+    return result

@@ -34,11 +34,13 @@ def errors_of(config: dict[str, Any], folder: Path) -> list[str]:
 
 
 def test_a_service_is_what_its_service_json_says_and_keys_beside_it_override_it(tmp_path: Path) -> None:
-    services = {"legacy": {"eas": "./service.json", "replicas": {"min": 1, "max": 4}, "stopped": True}}
+    own = {"replicas": {"max": 4}, "limits": {"queue": 3}, "stopped": True}
+    services = {"legacy": {"eas": "./service.json", **own}}
     stack = load({"services": services}, folder=described(tmp_path))
     service = stack.services["legacy"]
     version = service.versions["main"]
-    assert (version.model, version.replicas.max, service.stopped) == ("Qwen2.5-0.5B-Instruct", 4, True)
+    assert (version.model, service.stopped, service.limits.queue) == ("Qwen2.5-0.5B-Instruct", True, 3)
+    assert (version.replicas.min, version.replicas.max) == (2, 4)
     assert service.resources.memory_gib == 4
     assert service.extra["metadata"]["shm_size"] == 8
     assert stack.declared["legacy"]["model"] == "Qwen2.5-0.5B-Instruct"

@@ -94,7 +94,9 @@ FILES: dict[str, dict[str, Any]] = {
     },
     "BladeLLM": {
         "metadata": {"name": "blade", "instance": 1, "gpu": 1, "cpu": 8, "memory": 30000},
-        "containers": [{"image": "r/pai-eas/blade-llm:0.9", "port": 8081, "command": "blade_llm_server --model org/name"}],
+        "containers": [
+            {"image": "r/pai-eas/blade-llm:0.9", "port": 8081, "command": "blade_llm_server --model org/name"}
+        ],
         "cloud": {"computing": {"instances": [{"type": "ecs.gn7i-c16g1.4xlarge"}]}},
     },
     "as a catalogue gives it, without a name": {
