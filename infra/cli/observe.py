@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from infra.cli import options
-from infra.cli.failure import Failure, host_answers
+from infra.cli.failure import USAGE, Failure, host_answers
 
 
 class Output(StrEnum):
@@ -22,11 +22,13 @@ class Output(StrEnum):
 def status(
     service: options.OptionalService = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="text, or json for machines.")] = Output.TEXT,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on showing it, once a second; Ctrl-C ends.")] = False,
     stack: options.Stack = None,
 ) -> None:
     """Show versions, replicas, phases, traffic and drift, as the host sees them now.
 
     [dim]$ inferform status[/]
+    [dim]$ inferform status chat --watch[/]
     [dim]$ inferform status chat --output json | jq '.services.chat.versions[].ready'[/]
     """
     import json
@@ -34,14 +36,25 @@ def status(
 
     from infra.cli import client
     from infra.cli.project import find
-    from infra.cli.status import as_data, as_text, gather
+    from infra.cli.status import Status, as_data, as_text, gather
+    from infra.cli.watch import follow
 
     here = find(stack)
-    with host_answers(here.stack):
-        found = gather(client.connect(here))
-    if service:
-        client.known_service(service, found.services)
-        found = found.only(service)
+
+    def look() -> Status:
+        with host_answers(here.stack):
+            found = gather(client.connect(here))
+        if service:
+            client.known_service(service, found.services)
+            found = found.only(service)
+        return found
+
+    if watch:
+        if output is Output.JSON:
+            raise Failure("--watch shows text, not JSON", "poll `inferform status -o json` instead", code=USAGE)
+        follow(look)
+        return
+    found = look()
     if output is Output.JSON:
         typer.echo(json.dumps(as_data(found, stack=here.stack), indent=2, ensure_ascii=False))
     else:

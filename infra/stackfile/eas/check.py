@@ -1,4 +1,4 @@
-"""What no EAS service may say, and what is worth a warning. Of the documented form; every problem at once. Pure."""
+"""What no EAS service may say. Of the documented form; every problem at once. Pure."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from typing import Any
 
 from infra.stackfile.checks import SYSTEM_FOLDERS, name_error
 from infra.stackfile.eas.fields import Kind, field_of, on_the_way
-from infra.stackfile.eas.launch import SUFFIXES
 from infra.stackfile.eas.tree import get
 from infra.stackfile.errors import ABSENT, Location, StackFileError, dotted, nearest
 
 RESERVED_PORTS = (8080, 9090)
-MOST_REPLICAS, MANY_REPLICAS = 3000, 1000
+MOST_REPLICAS = 3000
 SNAKE = {
     "min_replica": "min",
     "max_replica": "max",
@@ -39,7 +38,6 @@ TYPES: Mapping[Kind, tuple[type, ...]] = {
     Kind.BOOL: (bool,),
     Kind.TEXT: (str,),
 }
-METRICS = r"qps|qps1k|cpu|gpu|memory|queue\[.*\]|custom\[.*\](@.*)?"
 
 
 def errors(document: Mapping[str, Any]) -> list[StackFileError]:
@@ -49,11 +47,6 @@ def errors(document: Mapping[str, Any]) -> list[StackFileError]:
         for check in (_types, _name, _surge, _runs, _place, _autoscaler, _storage, _containers, _networking)
         for error in check(document)
     ]
-
-
-def warnings(document: Mapping[str, Any]) -> list[StackFileError]:
-    """What is accepted and may surprise. Fields without a meaning here are reported field by field, not here."""
-    return list(_warnings(document))
 
 
 def _bad(path: Location | str, value: Any, reason: str, hint: str = "") -> StackFileError:
@@ -297,44 +290,3 @@ def _networking(document: Mapping[str, Any]) -> Iterator[StackFileError]:
     if count < 2:
         reason = f"has {count} vSwitches, a network load balancer needs 2 in different zones"
         yield _bad("cloud.networking.vswitch_id", switches, reason)
-
-
-def _warnings(document: Mapping[str, Any]) -> Iterator[StackFileError]:
-    metadata = document.get("metadata", {})
-    places = (get(document, ("cloud", "computing", "instances")), metadata.get("resource"), metadata.get("quota_id"))
-    if not any(place is not ABSENT and place is not None for place in places):
-        yield _bad("cloud.computing", ABSENT, "is missing; the sizes of metadata choose a public instance type")
-    keepalive = get(metadata, ("rpc", "keepalive"))
-    if isinstance(keepalive, int) and keepalive < 1000:
-        yield _bad("metadata.rpc.keepalive", keepalive, "is in milliseconds: less than a second for a request")
-    scaler = document.get("autoscaler", {})
-    if scaler.get("max", 0) > MANY_REPLICAS:
-        yield _bad("autoscaler.max", scaler["max"], f"is above {MANY_REPLICAS}, EAS's own limit of today")
-    if "min" in scaler and scaler.get("min") == scaler.get("max"):
-        yield _bad("autoscaler", scaler["min"], "min and max are the same: it cannot scale")
-    gateway = get(document, ("networking", "gateway"))
-    if gateway is not ABSENT and scaler.get("min") == 0:
-        yield _bad("autoscaler.min", 0, "a dedicated gateway of EAS cannot scale to zero; here it works")
-    for index, strategy in enumerate(scaler.get("scaleStrategies", [])):
-        if not re.fullmatch(METRICS, str(strategy.get("metricName"))):
-            known = "qps, qps1k, cpu, gpu, memory, queue[avgbacklog], custom[NAME]"
-            yield _bad(
-                f"autoscaler.scaleStrategies[{index}].metricName",
-                strategy.get("metricName"),
-                "is no metric of EAS",
-                known,
-            )
-    if gateway is not ABSENT and get(document, ("cloud", "networking")) is ABSENT:
-        yield _bad("networking.gateway", gateway, "a dedicated gateway needs cloud.networking on EAS")
-    containers = document.get("containers", [])
-    image = str(containers[0].get("image", "")) if containers else ""
-    if any(suffix in image for suffix in SUFFIXES) and not document.get("storage"):
-        yield _bad("storage", ABSENT, "is missing: the official image then downloads the model at each start")
-    if containers and "sglang" in f"{image} {containers[0].get('command', '')} {containers[0].get('script', '')}":
-        yield _bad("containers[0]", ABSENT, "runs SGLang, which is no engine here: it becomes a process")
-    for variable in containers[0].get("env", []) if containers else []:
-        name = str(variable.get("name", "")) if isinstance(variable, dict) else ""
-        if re.search(r"TOKEN|PASSWORD|SECRET|CREDENTIAL|ACCESS_?KEY", name.upper()):
-            yield _bad(
-                "containers[0].env", name, "looks like a secret, and would stand in the stack file as plain text"
-            )

@@ -11,6 +11,7 @@ from infra.stackfile.eas.fates import fates
 from infra.stackfile.eas.mapping import launch_of, map_document
 from infra.stackfile.eas.normalise import normalise
 from infra.stackfile.eas.report import Item, Outcome
+from infra.stackfile.eas.surprises import surprises
 from infra.stackfile.eas.tree import take
 from infra.stackfile.errors import ABSENT, Location, StackFileErrors, dotted
 
@@ -44,7 +45,7 @@ def import_service(raw: Mapping[str, Any], *, name: str = "", hub: Mapping[str, 
             outcome=Outcome.WARNING,
             text=f"{found.reason}{f'; {found.nearest}' if found.nearest else ''}",
         )
-        for found in check.warnings(document)
+        for found in surprises(document)
     ]
     secrets = _take_secrets(document)
     report += [Item(path=path, outcome=Outcome.SECRET, text=_secret_text(path)) for path in secrets]

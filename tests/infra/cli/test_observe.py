@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
+from pathlib import Path
 
+from rich.console import Console
 from typer.testing import CliRunner
 
 from infra.cli.app import app
+from infra.cli.failure import Failure
+from infra.cli.status import Status, gather
+from infra.cli.watch import follow
+from infra.hostclient import HostClient
 from runtime.contract.host import Drift, VersionFailure
+from runtime.contract.paths import host_socket
 from runtime.contract.phases import Phase
 from tests.infra.cli.fake_host import FakeHost, version_state
 
@@ -80,3 +88,27 @@ def test_logs_of_an_unknown_version_name_the_known(host: FakeHost) -> None:
     assert result.exit_code == 1
     assert "chat has no version v9" in result.stderr
     assert "main (" in result.stderr
+
+
+def test_a_watched_status_is_shown_anew_and_survives_a_host_that_is_away(host: FakeHost, project: Path) -> None:
+    client = HostClient(host_socket(project / ".inferform" / "local"))
+    states = iter([True, False])
+    rounds = iter([None, None])
+
+    def look() -> Status:
+        if next(states, False):
+            return gather(client)
+        raise Failure("nothing runs")
+
+    def sleep(seconds: float) -> None:
+        if next(rounds, "end") == "end":
+            raise KeyboardInterrupt
+
+    out = io.StringIO()
+    follow(look, console=Console(file=out, force_terminal=True, width=120), sleep=sleep)
+    assert "chat  serving" in out.getvalue()
+    assert "nothing runs" in out.getvalue()
+
+
+def test_a_watched_status_is_no_json(host: FakeHost) -> None:
+    assert run(app, ["status", "--watch", "-o", "json"]).exit_code == 2
