@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.contract.version import EngineKind, VersionTemplate
+from runtime.host.gpus import VISIBLE
 
 
 def _replica(spec: Path, nonce: str) -> list[str]:
@@ -35,12 +36,18 @@ def base_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "PYTHONUNBUFFERED": "1"}
 
 
-def replica_environment(environment: Mapping[str, str], template: VersionTemplate) -> dict[str, str]:
-    """A replica's environment. Threads: the cores it asked for, or all of them; `template.env` has the last word."""
+def replica_environment(
+    environment: Mapping[str, str], template: VersionTemplate, gpus: Sequence[str] | None
+) -> dict[str, str]:
+    """A replica's environment; `template.env` has the last word.
+
+    Threads: the cores it asked for, or all of them. GPUs: those it was given; None: this machine has none.
+    """
     cores = len(os.sched_getaffinity(0))
     threads = cores if template.cpus is None else max(1, min(cores, math.ceil(template.cpus)))
     if template.engine is EngineKind.SCRIPTED:
         threads = 1
     bounded = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    visible = {} if gpus is None else {VISIBLE: ",".join(gpus)}
     # A fork after the tokenizer has made threads would only print warnings into the log.
-    return {**base_environment(environment), **bounded, "TOKENIZERS_PARALLELISM": "false", **template.env}
+    return {**base_environment(environment), **bounded, "TOKENIZERS_PARALLELISM": "false", **visible, **template.env}

@@ -22,7 +22,7 @@ from runtime.host.listening import PortBusy, bind
 from runtime.host.process import Child, Identity, adopt, command_line, spawn
 from runtime.host.store import GatewayProcess, Store
 
-STEADY_SECONDS = 10.0
+STEADY_SECONDS = 3.0
 """A gateway that lived for so long is started again at once; one that dies sooner waits a little longer each time."""
 EXIT_SECONDS = 35.0
 """A gateway that is told to exit finishes its requests; after so long it is killed."""

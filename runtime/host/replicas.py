@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from runtime.contract.host import Endpoint, ReplicaState, VersionFailure
-from runtime.contract.paths import cache_folder
 from runtime.contract.phases import Phase
-from runtime.contract.replica import Listen, ReplicaSpec, ReplicaStatus
+from runtime.contract.replica import ReplicaStatus
 from runtime.host import decide as rules
 from runtime.host import logs
-from runtime.host.commands import Commands, replica_environment
+from runtime.host.commands import Commands
 from runtime.host.folder import Folder
 from runtime.host.gateways import Reports
+from runtime.host.launch import Launcher, NoGpu
 from runtime.host.probe import Probe
-from runtime.host.process import Child, Identity, adopt, boot_id, spawn
-from runtime.host.settings import write_private
+from runtime.host.process import Child, Identity, adopt, boot_id
+from runtime.host.shown import endpoint, replica_state
 from runtime.host.store import Slot, Store, Version
 
 STEADY_SECONDS = 60.0
@@ -29,6 +27,8 @@ STEADY_SECONDS = 60.0
 FAILED_GRACE_SECONDS = 5.0
 """A replica that says that it failed exits by itself; after so long it is killed."""
 LOG_LINES = 30
+GPU_SECONDS = 1.0
+"""A replica that waits for a GPU looks again after so long."""
 
 
 @dataclass
@@ -55,10 +55,11 @@ class Replicas:
         now: Callable[[], float],
         wake: Callable[[], None],
     ) -> None:
-        self._folder, self._store, self._commands = folder, store, commands
+        self._folder, self._store = folder, store
         self._reports, self._now, self._wake = reports, now, wake
         self._running: dict[str, Running] = {}
         self._slots: dict[str, Slot] = {slot.replica: slot for slot in store.slots()}
+        self._launcher = Launcher(folder, commands)
 
     # Records -----------------------------------------------------------------------------------------------------
     def _put(self, slot: Slot) -> None:
@@ -94,45 +95,22 @@ class Replicas:
 
     def states(self, key: tuple[str, str]) -> tuple[ReplicaState, ...]:
         """The replicas of a version, for the admin API."""
-        return tuple(self._state(slot) for slot in self.of(key))
-
-    def _state(self, slot: Slot) -> ReplicaState:
-        running = self._running.get(slot.replica)
-        status = running.probe.status if running else None
-        if running is None:
-            phase, since, detail = Phase.SCHEDULE, slot.next_start, "waits to start"
-            if slot.crashes:
-                detail = f"starts again after {slot.crashes} failed start{'s' if slot.crashes > 1 else ''}"
-        elif slot.stopping_since is not None:
-            phase, since, detail = Phase.DRAINING, slot.stopping_since, ""
-        elif status is None:
-            phase, since, detail = Phase.IMAGE, slot.spawned_at, "process started"
-        else:
-            phase, since, detail = status.phase, status.since, status.detail
-        return ReplicaState(
-            replica=slot.replica,
-            pid=slot.pid or None,
-            phase=phase,
-            since=since,
-            detail=detail,
-            ready=running is not None and running.probe.ready and slot.stopping_since is None,
-            restarts=slot.restarts,
-            error=status.error if status is not None and status.error else slot.error,
-            endpoint=f"unix:{slot.socket}" if running else "",
+        return tuple(
+            replica_state(
+                slot,
+                running=slot.replica in self._running,
+                ready=self._is_ready(slot),
+                status=self._running[slot.replica].probe.status if slot.replica in self._running else None,
+            )
+            for slot in self.of(key)
         )
 
     def endpoints(self) -> dict[tuple[str, str], tuple[Endpoint, ...]]:
         """Living replicas by version, for gateways."""
+        living = [slot for slot in self._slots.values() if slot.replica in self._running]
         found: dict[tuple[str, str], tuple[Endpoint, ...]] = {}
-        for slot in sorted(self._slots.values(), key=lambda slot: (slot.key, slot.number)):
-            if running := self._running.get(slot.replica):
-                endpoint = Endpoint(
-                    replica=slot.replica,
-                    address=f"unix:{slot.socket}",
-                    ready=running.probe.ready,
-                    draining=slot.stopping_since is not None,
-                )
-                found[slot.key] = (*found.get(slot.key, ()), endpoint)
+        for slot in sorted(living, key=lambda slot: (slot.key, slot.number)):
+            found[slot.key] = (*found.get(slot.key, ()), endpoint(slot, ready=self._is_ready(slot)))
         return found
 
     def view_published(self, revision: int) -> None:
@@ -203,13 +181,19 @@ class Replicas:
 
     # Start and end -----------------------------------------------------------------------------------------------
     def _start(self, slot: Slot, version: Version) -> None:
-        nonce = secrets.token_hex(8)
-        slot = replace(slot.emptied(), nonce=nonce, socket=str(self._folder.socket(nonce)), spawned_at=self._now())
+        taken = {gpu for other in self._slots.values() for gpu in other.gpus}
+        try:
+            slot = self._launcher.prepare(slot, version, taken, self._now())
+        except NoGpu as error:
+            since = slot.empty_since if slot.waits else self._now()
+            waiting = replace(slot.emptied(), waits=str(error), empty_since=since)
+            self._put(replace(waiting, next_start=self._now() + GPU_SECONDS))
+            return
         log = self._folder.log(slot.service, slot.replica)
         log_start = log.stat().st_size if log.exists() else 0
         try:
             self._put(slot)  # before the spawn: a host that dies now finds the process again by its nonce
-            child = self._spawn(slot, version, log)
+            child = self._launcher.launch(slot, version, log)
         except OSError as error:
             self._crashed(slot, f"the process cannot be started: {error}", Phase.SCHEDULE, log_start)
             return
@@ -217,28 +201,6 @@ class Replicas:
         self._put(slot)
         logs.note("replica started", replica=slot.replica, pid=slot.pid)
         self._track(slot, child, log_start)
-
-    def _spawn(self, slot: Slot, version: Version, log: Path) -> Child:
-        record, spec_file = version.record, self._folder.spec(slot.replica)
-        spec = ReplicaSpec(
-            service=record.service,
-            replica=slot.replica,
-            hash=record.hash,
-            template=record.template,
-            listen=Listen(socket=slot.socket),
-            settings_file=str(self._folder.settings / f"{record.service}.json"),
-            data_folder=str(self._folder.data(record.service)),
-            cache_folder=str(cache_folder()),
-        )
-        self._folder.data(record.service).mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_private(spec_file, spec.to_json())
-        return spawn(
-            self._commands.replica(spec_file, slot.nonce),
-            nonce=slot.nonce,
-            environment=replica_environment(os.environ, record.template),
-            log=log,
-            folder=self._folder.state,
-        )
 
     def _track(self, slot: Slot, child: Child, log_start: int = 0) -> None:
         probe = Probe(slot.socket, self._now, self._wake)
@@ -283,6 +245,7 @@ class Replicas:
                 crashes=crashes,
                 restarts=slot.restarts + 1,
                 next_start=self._now() + after,
+                empty_since=self._now(),
                 error=reason,
             )
         )
@@ -324,7 +287,9 @@ class Replicas:
                 rebooted = slot.boot not in ("", boot)
                 crashes = slot.crashes if rebooted or not slot.pid else slot.crashes + 1
                 error = "" if rebooted or not slot.pid else "ended while no host watched it"
-                gone = replace(slot.emptied(), crashes=crashes, next_start=self._now(), error=error)
+                gone = replace(
+                    slot.emptied(), crashes=crashes, next_start=self._now(), empty_since=self._now(), error=error
+                )
                 self._put(replace(gone, restarts=slot.restarts + (1 if slot.pid else 0)))
         return adopted
 

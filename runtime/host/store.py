@@ -59,8 +59,11 @@ class Slot:
     start: int = 0
     boot: str = ""
     socket: str = ""
+    gpus: tuple[str, ...] = ()  # what its process may see
     spawned_at: float = 0
     next_start: float = 0
+    empty_since: float = 0  # its last process ended, or it began to wait
+    waits: str = ""  # what it waits for, when not for the end of its back-off
     crashes: int = 0  # in a row; sets the back-off
     restarts: int = 0  # ever
     error: str = ""
@@ -77,7 +80,9 @@ class Slot:
 
     def emptied(self) -> Slot:
         """The same slot without a process."""
-        return replace(self, nonce="", pid=0, start=0, boot="", socket="", stopping_since=None, terminated_at=None)
+        return replace(
+            self, nonce="", pid=0, start=0, boot="", socket="", gpus=(), stopping_since=None, terminated_at=None
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +180,7 @@ class Store:
 
     # Slots -------------------------------------------------------------------------------------------------------
     def slots(self) -> list[Slot]:
-        rows = [Slot(**json.loads(text)) for (text,) in self._database.execute("SELECT data FROM slots")]
+        rows = [_slot(text) for (text,) in self._database.execute("SELECT data FROM slots")]
         return sorted(rows, key=lambda slot: (slot.service, slot.hash, slot.number))
 
     def put_slot(self, slot: Slot) -> None:
@@ -224,6 +229,11 @@ def _version(text: str) -> Version:
     data = json.loads(text)
     failure = None if data["failure"] is None else VersionFailure.model_validate(data["failure"])
     return Version(**{**data, "record": VersionRecord.model_validate(data["record"]), "failure": failure})
+
+
+def _slot(text: str) -> Slot:
+    data = json.loads(text)
+    return Slot(**{**data, "gpus": tuple(data["gpus"])})
 
 
 def _token(text: str) -> Token:

@@ -184,6 +184,15 @@ async def host(tmp_path: Path, short_runtime_folder: None) -> AsyncIterator[Loca
 
 
 @pytest.fixture
+async def two_gpus(tmp_path: Path, short_runtime_folder: None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Local]:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    local = Local(tmp_path / "state")
+    await local.start()
+    yield local
+    await local.end()
+
+
+@pytest.fixture
 async def daemon(tmp_path: Path, short_runtime_folder: None) -> AsyncIterator[Daemon]:
     process = Daemon(tmp_path / "state")
     await process.start()
