@@ -1,4 +1,4 @@
-"""Which runner serves a model: decided by a probe, not by a list of names."""
+"""Which runner serves a model: decided by a probe of this very model."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def choose_runner(model: PreTrainedModel, *, slots: int, context: int, fused: bo
 def disagreement(model: PreTrainedModel, runner: Runner) -> str:
     """Why a runner may not serve this model; "" when its logits are the model's own."""
     vocabulary = int(model.config.get_text_config(decoder=True).vocab_size)
-    prompts = [[(7 * at + 3) % vocabulary for at in range(size)] for size in (3, 6)]
+    prompts = [[(7 * at + 3) % vocabulary for at in range(size)] for size in (4, 40)]
     inputs = [11 % vocabulary, 5 % vocabulary]
     try:
         probed = _probe(runner, prompts, inputs)

@@ -1,8 +1,8 @@
 """The fast path for Llama-like models: the same arithmetic with merged projections and few, large operations.
 
 On a CPU the generic forward spends two thirds of a small model's step between its operations. Here a step of all rows
-and all prompt chunks is one flat list of tokens [tokens, hidden]; only attention tells the sequences apart. Which
-models qualify is decided by their modules' names and shapes, and choice.py compares the logits with the model's own.
+and all prompt chunks is one flat list of tokens [tokens, hidden]; only attention tells the sequences apart. choice.py
+compares the logits with the model's own before it is used.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from torch.nn import functional
 from runtime.replica.engines.transformers.runners.base import Chunk, Lane, Runner
 from runtime.replica.engines.transformers.slots import Slots
 
+_FAMILIES = ("llama", "qwen2", "mistral")
+"""Model types whose forward is the one below. Others have Llama's modules and another arithmetic (scaled residuals,
+layers without rotation), which a short probe could miss."""
 _ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj"}
 _MLP = {"gate_proj", "up_proj", "down_proj", "act_fn"}
 _LAYER = {"self_attn", "mlp", "input_layernorm", "post_attention_layernorm"}
@@ -48,6 +51,8 @@ class Begun:
 
 def unfit(model: Any) -> str:
     """Why a model is not Llama-like ("" = it is)."""
+    if model.config.model_type not in _FAMILIES:
+        return f"model type {model.config.model_type} is none of {', '.join(_FAMILIES)}"
     body = getattr(model, "model", None)
     layers = getattr(body, "layers", None)
     if not layers or not all(hasattr(body, name) for name in ("embed_tokens", "norm", "rotary_emb")):

@@ -24,7 +24,7 @@ END = "<end>"
 VOCABULARY = 257  # 256 bytes and the end token
 CONTEXT = 256
 
-_SHAPE: dict[str, Any] = {
+SHAPE: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "hidden_size": 48,
     "intermediate_size": 96,
@@ -43,11 +43,11 @@ def configuration(kind: str) -> PreTrainedConfig:
     """llama, llama-untied (own output weights), qwen2 (biases), gpt2 (learned positions), sliding (a window of 8)."""
     match kind:
         case "llama":
-            return LlamaConfig(**_SHAPE, tie_word_embeddings=True)
+            return LlamaConfig(**SHAPE, tie_word_embeddings=True)
         case "qwen2":
-            return Qwen2Config(**_SHAPE, tie_word_embeddings=False)
+            return Qwen2Config(**SHAPE, tie_word_embeddings=False)
         case "sliding":
-            return MistralConfig(**_SHAPE, sliding_window=8)
+            return MistralConfig(**SHAPE, sliding_window=8)
         case "gpt2":
             return GPT2Config(
                 vocab_size=VOCABULARY, n_embd=48, n_layer=3, n_head=6, n_positions=CONTEXT, initializer_range=0.3,
