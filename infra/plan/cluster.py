@@ -15,6 +15,7 @@ from infra.plan.placement import Sizer, node_usd
 from infra.plan.placing import Placed, cloud_types, place
 from infra.plan.quota import Claim, weigh
 from infra.plan.rolling import rollouts
+from infra.plan.units import enumerated
 from infra.plan.version import Candidate
 from infra.stackfile import ResourceGroup, Stack
 
@@ -53,6 +54,9 @@ def decide(stack: Stack, candidates: Sequence[Candidate], catalog: Catalog, lock
         weighed = weigh(name, quota, [_claim(each, rolled.extra) for each in by_quota[name]])
         answer.headroom += weighed.headroom
         answer.findings += weighed.findings
+    if any(finding.rule in ("quota-exceeded", "group-too-small") for finding in answer.findings):
+        # Not even the declared replicas fit: what a rollout would add to that is noise until they do.
+        answer.findings = [finding for finding in answer.findings if finding.level is not Level.NOTE]
     answer.costs = _costs(stack, answer, by_group, catalog)
     return answer
 
@@ -106,10 +110,9 @@ def _weigh_group(
 
 def _group_findings(row: Headroom, said: Verdict) -> Iterator[Finding]:
     path = f"{row.owner}.nodes.max"
-    held = ", ".join(f"{holder.name} {holder.amount:.3g}" for holder in row.holders[:4])
-    more = f" and {len(row.holders) - 4} more" if len(row.holders) > 4 else ""
+    held = enumerated([f"{holder.name} {holder.amount:.3g}" for holder in row.holders])
     if said is Verdict.NEVER:
-        text = f"at maximum replicas {row.used:g} nodes are needed, there are at most {row.limit:g} ({held}{more})"
+        text = f"at maximum replicas {row.used:g} nodes are needed, there are at most {row.limit:g} ({held})"
         yield Finding(level=Level.ERROR, rule="group-too-small", path=path, text=text, fix=f"max: {row.used:g}")
     elif said is Verdict.PACKED:
         text = f"the replicas fit {row.limit:g} nodes only if they are packed well: started in another order, one waits"

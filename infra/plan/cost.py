@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from catalog import Catalog, InstanceType
 from infra.plan.document import Cost, Deployed, ServicePlan
+from infra.plan.units import counted
 
 Amount = float | None
 ZERO = Cost(min_per_hour=0.0, max_per_hour=0.0)
@@ -24,7 +25,9 @@ def together(costs: Iterable[Cost]) -> Cost:
     known_low = sum(cost.min_per_hour or 0.0 for cost in every)
     known_high = sum(cost.max_per_hour or 0.0 for cost in every)
     unknown = sum(cost.max_per_hour is None or cost.min_per_hour is None for cost in every)
-    note = f"{unknown} without a price, the others {known_low:.2f} to {known_high:.2f} USD/h" if unknown else ""
+    note = f"{counted(unknown, 'version')} without a price" if unknown else ""
+    if unknown and known_high:
+        note += f", the others {known_low:.2f} to {known_high:.2f} USD/h"
     return Cost(
         min_per_hour=None if any(cost.min_per_hour is None for cost in every) else known_low,
         max_per_hour=None if any(cost.max_per_hour is None for cost in every) else known_high,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from infra.plan.document import Finding, Level, RolloutPlan, Term
 from infra.plan.fit import Split, capacity, device_terms, total
 from infra.plan.machine import Machine
-from infra.plan.units import gib
+from infra.plan.units import counted, gib
 from infra.plan.version import CONCURRENCY, Candidate
 from runtime.contract.version import EngineKind
 
@@ -25,6 +25,7 @@ RESERVE = 2**29
 """Kept for the system, the host and the gateway, besides RESERVE_SHARE of the whole."""
 RESERVE_SHARE = 0.03
 PLACE = "this machine"
+NOTHING = "no version of it can be planned"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +191,7 @@ def _gpu_findings(sized: Sequence[Sized], machine: Machine) -> Iterator[Finding]
     wanted = sum(each.gpus * each.candidate.most for each in sized)
     if wanted > len(machine.gpus):
         each = max(sized, key=lambda one: one.gpus * one.candidate.most)
-        text = f"{wanted} GPUs are wanted at maximum replicas, this machine has {len(machine.gpus)}"
+        text = f"{counted(wanted, 'GPU')} wanted at maximum replicas, this machine has {len(machine.gpus)}"
         path = f"services.{each.candidate.service}.resources.gpus"
         yield _error("fit-gpus", path, text, "gpus: 0" if not machine.gpus else "fewer replicas or GPUs each")
         return
@@ -213,7 +214,7 @@ def _cpu_findings(sized: Sequence[Sized], machine: Machine) -> Iterator[Finding]
     wanted = sum((each.candidate.owner.resources.cpus or 0) * each.candidate.most for each in declared)
     if wanted > machine.cpus:
         each = max(declared, key=lambda one: (one.candidate.owner.resources.cpus or 0) * one.candidate.most)
-        text = f"{wanted:g} CPU cores are wanted at maximum replicas, this machine has {machine.cpus}"
+        text = f"{wanted:g} CPU cores wanted at maximum replicas, this machine has {machine.cpus}"
         others = wanted - (each.candidate.owner.resources.cpus or 0) * each.candidate.most
         left = (machine.cpus - others) / each.candidate.most
         fix = f"cpus: {left:.2g}" if left > 0 else "fewer replicas or cores each"
@@ -242,7 +243,7 @@ def decide_rollout(
     """How the versions of service `name` (`own`) are replaced on one machine that holds `whole`.
 
     1. `recreate` declared: recreate.
-    2. No machine known: surge, as if there were room.
+    2. No machine known, or no version that could be planned: surge, as if there were room.
     3. Old and new replicas of the service's largest version fit beside everything at its maximum: surge.
     4. `surge` declared and no room: an error, for the update could never finish.
     5. Otherwise recreate, and requests wait.
@@ -251,8 +252,9 @@ def decide_rollout(
     surge = declared.surge if declared else 1
     if declared and declared.strategy == "recreate":
         return RolloutPlan(strategy="recreate", reason="declared, requests wait meanwhile", surge=surge), []
-    if machine is None:
-        return RolloutPlan(strategy="surge", reason="the machine is not known; room is assumed", surge=surge), []
+    if machine is None or not own:
+        reason = "the machine is not known; room is assumed" if own else NOTHING
+        return RolloutPlan(strategy="surge", reason=reason, surge=surge), []
     room = usable(machine)
     extra = max((each.memory * each.candidate.most for each in own), default=0)
     extra_gpus = max((each.gpus * each.candidate.most for each in own), default=0)
@@ -273,4 +275,6 @@ def decide_rollout(
     text = f"a new version replaces the old one in its place: {numbers}; requests wait meanwhile"
     fix = "a lower replicas.max or context leaves room for both"
     note = Finding(level=Level.NOTE, rule="rollout-recreate", path=path, text=text, fix=fix)
-    return RolloutPlan(strategy="recreate", reason=numbers, surge=surge), [note]
+    # When not even the declared replicas fit, another finding says so, and this one would only add noise.
+    alone = whole.memory <= room and whole.gpus <= len(machine.gpus)
+    return RolloutPlan(strategy="recreate", reason=numbers, surge=surge), [note] if alone else []

@@ -277,7 +277,14 @@ def cheapest_first(options: Sequence[Option]) -> tuple[list[Option], bool]:
 
 
 def explain(
-    chosen: Option, others: Sequence[Option], misfits: Sequence[Misfit], *, by_price: bool, pinned: bool, listed: bool
+    chosen: Option,
+    others: Sequence[Option],
+    misfits: Sequence[Misfit],
+    *,
+    by_price: bool,
+    pinned: bool,
+    listed: bool,
+    spot: bool,
 ) -> str:
     """Why this type, in a sentence."""
     fitting = len(others) + 1
@@ -289,8 +296,9 @@ def explain(
         reason = f"the cheapest of {fitting} that hold it"
     else:
         reason = f"the smallest of {fitting} that hold it (most prices are unknown)"
-    price = "" if chosen.usd is None else f", {chosen.usd:.2f} USD/h a replica"
-    rest = f"; {len(misfits)} do not hold it" if misfits else ""
+    most = "at most " if spot else ""
+    price = "" if chosen.usd is None else f", {most}{chosen.usd:.2f} USD/h a replica"
+    rest = f"; {len(misfits)} {'does' if len(misfits) == 1 else 'do'} not hold it" if misfits else ""
     return f"{reason}{price}{rest}"
 
 

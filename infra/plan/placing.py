@@ -83,9 +83,11 @@ def place(
     if declared and not known:
         return _unsized(candidate, declared)
     types = known or list(cloud)
-    results = [evaluate(candidate, each, sizer, spot=most) for each in types]
-    options = [each for each in results if isinstance(each, Option)]
-    misfits = [each for each in results if isinstance(each, Misfit)]
+    options, misfits = _weigh(candidate, types, sizer, most)
+    for fewer in FEWER if candidate.concurrency is None else ():
+        if options:
+            break
+        options, _ = _weigh(candidate.with_concurrency(fewer), types, sizer, most)
     if not options:
         findings.append(_misfit(candidate, types, misfits, cloud, sizer))
         return _unsized(candidate, declared)
@@ -107,6 +109,7 @@ def place(
         by_price=by_price,
         pinned=pinned is not None and chosen.instance.id == pinned.instance_type,
         listed=bool(declared),
+        spot=spot is not None,
     )
     placement = placement_of(
         chosen,
@@ -123,6 +126,19 @@ def place(
     bounds = candidate.declared.replicas
     cost = version_cost(chosen.usd, bounds.min, bounds.max, stopped=candidate.owner.stopped)
     return Placed(candidate=candidate, option=chosen, placement=placement, types=same, cost=cost)
+
+
+FEWER = (8, 4, 2, 1)
+"""Sequences at once that are tried where none are declared and no type holds the usual number."""
+
+
+def _weigh(
+    candidate: Candidate, types: Sequence[InstanceType], sizer: Sizer, most: float | None
+) -> tuple[list[Option], list[Misfit]]:
+    """The types that hold a version, and those that do not."""
+    results = [evaluate(candidate, each, sizer, spot=most) for each in types]
+    options = [each for each in results if isinstance(each, Option)]
+    return options, [each for each in results if isinstance(each, Misfit)]
 
 
 def _unsized(candidate: Candidate, types: tuple[str, ...]) -> Placed:

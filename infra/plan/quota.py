@@ -6,10 +6,12 @@ what is declared may run. The peak adds the largest rollout among them; two that
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from infra.plan.document import Finding, Headroom, Holder, Level
+from infra.plan.units import enumerated
 from infra.stackfile import Quota
 
 RESOURCES = ("gpus", "gpuMemoryGiB", "cpus", "memoryGiB", "usdPerHour")
@@ -78,17 +80,14 @@ def weigh(name: str, quota: Quota, claims: Sequence[Claim]) -> Weighed:
 def _exceeded(row: Headroom, taken: Sequence[tuple[Claim, float]]) -> Iterator[Finding]:
     if row.peak <= row.limit + 1e-6:
         return
-    held = ", ".join(f"{holder.name} {holder.amount:g}" for holder in row.holders[:4])
-    more = f" and {len(row.holders) - 4} more" if len(row.holders) > 4 else ""
+    held = enumerated([f"{holder.name} {holder.amount:.4g}" for holder in row.holders])
     path = f"{row.owner}.{row.resource}"
     if row.used > row.limit + 1e-6:
-        text = (
-            f"{row.used:g} {row.resource} are declared at maximum replicas, the limit is {row.limit:g} ({held}{more})"
-        )
+        text = f"{row.used:.4g} {row.resource} at maximum replicas, the limit is {row.limit:g} ({held})"
         yield Finding(level=Level.ERROR, rule="quota-exceeded", path=path, text=text, fix=_bound(row, taken))
         return
-    text = f"the largest rollout would take {row.peak:g} {row.resource}, the limit is {row.limit:g} ({held}{more})"
-    fix = f"{row.resource}: {row.peak:g}, or rollout.strategy: recreate"
+    text = f"the largest rollout would take {row.peak:.4g} {row.resource}, the limit is {row.limit:g} ({held})"
+    fix = f"{row.resource}: {_up(row.peak)}, or rollout.strategy: recreate"
     yield Finding(level=Level.ERROR, rule="quota-exceeded", path=path, text=text, fix=fix)
 
 
@@ -97,8 +96,13 @@ def _bound(row: Headroom, taken: Sequence[tuple[Claim, float]]) -> str:
     claim, each = max(taken, key=lambda pair: (pair[0].high * pair[1], pair[0].name))
     bound = int((row.limit - (row.used - each * claim.high)) // each) if each else 0
     if bound >= 1:
-        return f"replicas.max: {bound} for {claim.name}, or {row.resource}: {row.used:g}"
-    return f"{row.resource}: {row.used:g}"
+        return f"replicas.max: {bound} for {claim.name}, or {row.resource}: {_up(row.used)}"
+    return f"{row.resource}: {_up(row.used)}"
+
+
+def _up(value: float) -> str:
+    """A limit that holds `value`: rounded up to two digits after the point."""
+    return f"{math.ceil(value * 100 - 1e-9) / 100:g}"
 
 
 def _unknown(name: str, claim: Claim) -> Finding:

@@ -36,7 +36,7 @@ def rollouts(stack: Stack, placed: Sequence[Placed]) -> Rollouts:
         worst = max(choices, key=lambda pair: (ORDER.index(pair[1].decision), pair[1].tight), default=None)
         if worst is None:
             answer.plans[name] = RolloutPlan(
-                strategy="surge", reason="no place is known yet", surge=service.rollout.surge
+                strategy="surge", reason="no place is known for it", surge=service.rollout.surge
             )
             continue
         choice = worst[1]
@@ -48,6 +48,14 @@ def rollouts(stack: Stack, placed: Sequence[Placed]) -> Rollouts:
     return answer
 
 
+UNITS = {
+    "gpus": "GPUs",
+    "gpuMemoryGiB": "GiB of GPU memory",
+    "cpus": "cores",
+    "memoryGiB": "GiB of memory",
+    "usdPerHour": "USD/h",
+}
+"""How a reader calls the resources of a quota."""
 ORDER = ("surge", "recreate", "refuse")
 
 
@@ -62,7 +70,7 @@ def _extra(each: Placed, choice: Choice) -> float:
 def _rollout_findings(name: str, choice: Choice, *, declared: str) -> Iterator[Finding]:
     path = f"services.{name}.rollout.strategy"
     if choice.decision == "refuse":
-        fix = "strategy: auto (requests wait during an update), a lower replicas.max, or more nodes"
+        fix = f"strategy: auto (requests wait during an update), a lower replicas.max, or more in {choice.room}"
         yield Finding(
             level=Level.ERROR,
             rule="rollout-no-room",
@@ -72,7 +80,7 @@ def _rollout_findings(name: str, choice: Choice, *, declared: str) -> Iterator[F
         )
     elif choice.decision == "recreate" and declared != "recreate":
         text = f"a new version replaces the old one in its place: {choice.reason}; requests wait meanwhile"
-        fix = "one more node, or a lower replicas.max"
+        fix = f"more in {choice.room}, or a lower replicas.max"
         yield Finding(level=Level.NOTE, rule="rollout-recreate", path=path, text=text, fix=fix)
     elif choice.tight:
         text = f"an update at full load waits for room: {choice.reason}"
@@ -81,7 +89,7 @@ def _rollout_findings(name: str, choice: Choice, *, declared: str) -> Iterator[F
             rule="rollout-tight",
             path=path,
             text=text,
-            fix="a higher nodes.max, or a lower replicas.max",
+            fix=f"more in {choice.room}, or a lower replicas.max",
         )
 
 
@@ -136,7 +144,7 @@ class _Totals:
                 amount = taken[resource]
                 if amount is not None:
                     others = self._quota[quota, resource] - amount * bounds.max
-                    rooms.append(Room(name=f"quota {quota}", unit=resource, limit=limit, others=others))
+                    rooms.append(Room(name=f"quota {quota}", unit=UNITS[resource], limit=limit, others=others))
                     amounts.append(amount)
         return choose(
             wanted=each.candidate.owner.rollout.strategy, low=bounds.min, high=bounds.max, each=amounts, rooms=rooms

@@ -37,6 +37,8 @@ class Choice:
 
     decision: Decision
     reason: str
+    room: str = ""
+    """What decided: a group or quota."""
     tight: bool = False
     """There is room only while the service is below its maximum."""
 
@@ -71,13 +73,14 @@ def choose(
                     decision="surge",
                     reason=f"{numbers} from {at_least} replicas; at {high} new ones wait for room",
                     tight=True,
+                    room=room.name,
                 )
             return Choice(decision="surge", reason=numbers)
     room, taken = _short(2 * at_least, each, rooms) or (rooms[0], each[0])
     need = _number(2 * at_least * taken)
     spare = _number(max(0.0, room.limit - room.others))
     reason = f"old and new need {need} {room.unit}, {room.name} has {spare} for them"
-    return Choice(decision="refuse" if wanted == "surge" else "recreate", reason=reason)
+    return Choice(decision="refuse" if wanted == "surge" else "recreate", reason=reason, room=room.name)
 
 
 def _short(count: int, each: Sequence[float], rooms: Sequence[Room]) -> tuple[Room, float] | None:

@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from infra.plan.document import Cost, Finding, Headroom, Level, Plan, ServicePlan, VersionPlan
-from infra.plan.units import gib
+from infra.plan.units import enumerated, gib
 
 WIDTH = 100
 NARROWEST = 16
@@ -29,9 +29,14 @@ def text(plan: Plan, *, width: int = WIDTH) -> str:
 
 
 def findings_text(findings: Sequence[Finding], width: int = WIDTH) -> Iterator[str]:
-    """`error services.chat.context [fit-memory]`, the text below it, then what would pass."""
+    """`error services.chat.context [fit-memory]`, the text below it, then what would pass. Alike ones are said once."""
+    alike: dict[tuple[object, ...], list[Finding]] = {}
     for finding in findings:
+        alike.setdefault((finding.level, finding.rule, finding.text, finding.fix), []).append(finding)
+    for finding, *others in alike.values():
         yield f"{finding.level.value} {finding.path} [{finding.rule}]"
+        if others:
+            yield from wrap(f"  and {enumerated([other.path for other in others])}", width, after="    ")
         yield from wrap(f"  {finding.text}", width, after="  ")
         if finding.fix:
             yield from wrap(f"  -> {finding.fix}", width, after="     ")
@@ -46,13 +51,10 @@ def table(plan: Plan) -> list[Row]:
 
 def summary(plan: Plan) -> Iterator[str]:
     """What follows from the table, a sentence each: places, rollouts, starts, headroom, costs."""
-    for service in plan.services:
-        for version in service.versions:
-            yield from _place(service, version)
-    for service in plan.services:
-        yield f"{service.name}: an update is a {service.rollout.strategy} ({service.rollout.reason})"
-    for service in plan.services:
-        yield from _start(service)
+    versions = [(service, version) for service in plan.services for version in service.versions]
+    yield from _together(_place(service, version) for service, version in versions if version.placement)
+    yield from _together(_rollout(service) for service in plan.services if service.versions)
+    yield from _together(_start(service) for service in plan.services if any(v.cold_start for v in service.versions))
     for row in plan.headroom:
         yield _headroom(row)
     yield from _costs(plan)
@@ -117,7 +119,7 @@ def _row(service: ServicePlan, version: VersionPlan) -> Row:
         template.model.name if template.model else f"({engine})",
         f"{template.context or '-'} x {template.concurrency}",
         replicas,
-        gib(sum(term.bytes for term in version.terms)),
+        gib(sum(term.bytes for term in version.terms)) if version.terms else "?",
         version.placed,
         money(version.cost),
     )
@@ -133,27 +135,38 @@ def wrap(line: str, width: int, *, after: str) -> list[str]:
     return [line] if len(line) <= width else textwrap.wrap(line, width, subsequent_indent=after)
 
 
-def _place(service: ServicePlan, version: VersionPlan) -> Iterator[str]:
+def _together(sentences: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """(subject, sentence) pairs: subjects of the same sentence share it."""
+    alike: dict[str, list[str]] = {}
+    for subject, sentence in sentences:
+        alike.setdefault(sentence, []).append(subject)
+    yield from (f"{enumerated(subjects)}{sentence}" for sentence, subjects in alike.items())
+
+
+def _rollout(service: ServicePlan) -> tuple[str, str]:
+    return service.name, f": an update is a {service.rollout.strategy} ({service.rollout.reason})"
+
+
+def _place(service: ServicePlan, version: VersionPlan) -> tuple[str, str]:
     placement = version.placement
-    if placement is None:
-        return
+    assert placement is not None
     gpus = f"{placement.gpu_fraction or placement.gpus} GPU of " if placement.gpus else ""
     split = f", tensor {placement.tensor} x pipeline {placement.pipeline}" if placement.gpus > 1 else ""
     after = f"; next {', '.join(placement.runners_up)}" if placement.runners_up else ""
-    yield f"{service.name}/{version.name} on {gpus}{placement.instance_type}{split}: {placement.why}{after}"
+    return f"{service.name}/{version.name}", f" on {gpus}{placement.instance_type}{split}: {placement.why}{after}"
 
 
-def _start(service: ServicePlan) -> Iterator[str]:
-    """One line per service: its slowest version."""
-    starts = [(version.name, version.cold_start) for version in service.versions if version.cold_start]
-    if starts:
-        name, start = max(starts, key=lambda pair: pair[1].seconds)
-        parts = " + ".join(f"{each.phase} {each.seconds:.0f}" for each in start.phases if each.seconds >= 0.5)
-        yield f"{service.name}: first token of a new {name} replica after about {start.seconds:.0f} s ({parts})"
+def _start(service: ServicePlan) -> tuple[str, str]:
+    """The service's slowest version."""
+    start = max(
+        (version.cold_start for version in service.versions if version.cold_start), key=lambda each: each.seconds
+    )
+    parts = " + ".join(f"{each.phase} {each.seconds:.0f}" for each in start.phases if each.seconds >= 0.5)
+    return service.name, f": first token of a new replica after about {start.seconds:.0f} s ({parts})"
 
 
 def _headroom(row: Headroom) -> str:
-    peak = f", {row.peak:g} while the largest rollout runs" if row.peak > row.used + 1e-9 else ""
+    peak = f", {row.peak:.4g} while the largest rollout runs" if row.peak > row.used + 1e-9 else ""
     said = f", {row.verdict}" if row.verdict else ""
     return f"{row.owner} {row.resource}: {row.used:.4g} of {row.limit:g} at maximum replicas{peak}{said}"
 
@@ -162,7 +175,12 @@ def _costs(plan: Plan) -> Iterator[str]:
     stack = plan.costs.get("stack")
     if stack is None:
         return
-    months = "" if None in stack.monthly() else f" ({stack.monthly()[0]:,.0f} to {stack.monthly()[1]:,.0f} a month)"
+    low, high = stack.monthly()
+    months = (
+        ""
+        if low is None or high is None
+        else f" ({' to '.join(dict.fromkeys((f'{low:,.0f}', f'{high:,.0f}')))} a month)"
+    )
     note = f"; {stack.note}" if stack.note else ""
     yield f"cost: {money(stack)} USD/h at minimum..maximum replicas{months}{note}"
     if plan.cost_difference is not None:

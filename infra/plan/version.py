@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from catalog import Catalog, Engine
+from catalog import Catalog, Engine, argument_problems
 from infra.plan.architecture import Architecture
 from infra.plan.document import Finding, Level
 from infra.plan.fit import Need
@@ -84,6 +84,10 @@ class Candidate:
         """Sequences at once where the stack file says so."""
         return self.declared.concurrency if "concurrency" in self.declared.model_fields_set else None
 
+    def with_concurrency(self, sequences: int) -> Candidate:
+        """The same version as if it declared so many sequences at once."""
+        return replace(self, declared=self.declared.model_copy(update={"concurrency": sequences}))
+
     @cached_property
     def wish(self) -> Wish | None:
         """What a replica wants of its devices; None without a model."""
@@ -131,6 +135,8 @@ def examine(
     findings: list[Finding] = []
     model: Resolved | None = None
     if declared.model is not None and owner.method is not Method.PROCESS:
+        if (known := catalog.models.get(declared.model)) and owner.method.value not in known.methods:
+            return None, [method_finding(known.id, known.methods, owner, path)]
         found = resolve(declared.model, path=f"{path}.model", catalog=catalog, lock=lock, folders=folders)
         if isinstance(found, Finding):
             return None, [found]
@@ -143,6 +149,8 @@ def examine(
             findings.append(found)
         else:
             adapters[adapter] = found
+    if engine is not None:
+        findings += argument_findings(engine, declared, path)
     if any(finding.level is Level.ERROR for finding in findings):
         return None, findings
     candidate = Candidate(
@@ -159,6 +167,24 @@ def examine(
     return candidate, findings
 
 
+def argument_findings(engine: EngineKind, version: Version, path: str) -> list[Finding]:
+    """Engine arguments that the engine would refuse at its start, and adapters for an engine that has none."""
+    findings = [
+        Finding(
+            level=Level.ERROR,
+            rule="engine-argument",
+            path=f"{path}.engineArgs.{problem.key}",
+            text=f"{problem.value!r} {problem.reason}",
+            fix=problem.nearest,
+        )
+        for problem in argument_problems(engine.value, version.engine_args)
+    ]
+    if version.adapters and engine is EngineKind.TRANSFORMERS:
+        text, fix = "engine transformers has no LoRA adapters", "engine: vllm, with method vllm or bladellm"
+        findings.append(Finding(level=Level.ERROR, rule="engine-adapters", path=f"{path}.adapters", text=text, fix=fix))
+    return findings
+
+
 def model_findings(model: Resolved, owner: Service, version: Version, path: str) -> list[Finding]:
     """What stands between this model and this service.
 
@@ -170,10 +196,7 @@ def model_findings(model: Resolved, owner: Service, version: Version, path: str)
     findings = []
     name, own = model.reference.name, model.architecture.context
     if owner.method not in model.methods:
-        able = ", ".join(method.value for method in model.methods) or "none yet"
-        text = f"method {owner.method.value} cannot serve {name}"
-        fix = f"methods that can: {able}"
-        findings.append(Finding(level=Level.ERROR, rule="model-method", path=path, text=text, fix=fix))
+        findings.append(method_finding(name, [method.value for method in model.methods], owner, path))
     if model.pickle_only and not owner.trust.pickle:
         text = f"{name} has only pickled weights, and loading a pickle runs whatever code is in it"
         fix = "convert them to safetensors, or say trust: {pickle: true}"
@@ -188,6 +211,13 @@ def model_findings(model: Resolved, owner: Service, version: Version, path: str)
             Finding(level=Level.ERROR, rule="fit-context", path=f"{path}.context", text=text, fix=f"context: {own}")
         )
     return findings
+
+
+def method_finding(name: str, methods: Sequence[str], owner: Service, path: str) -> Finding:
+    """The service's method cannot serve the model; those that can are named."""
+    text = f"method {owner.method.value} cannot serve {name}"
+    fix = f"methods that can: {', '.join(methods)}"
+    return Finding(level=Level.ERROR, rule="model-method", path=path, text=text, fix=fix)
 
 
 def mounts(version: Version, folder: Path) -> tuple[Mount, ...]:

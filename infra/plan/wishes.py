@@ -67,7 +67,7 @@ def method_findings(placed: Sequence[Placed]) -> Iterator[Finding]:
         if has < wants:
             text = f"BladeLLM asks for {BLADELLM_FACTOR} x the weights, {gib(wants)} GiB; its GPUs have {gib(has)}"
             path = f"services.{each.candidate.service}.resources"
-            fix = "more GPUs for each replica, or a shorter context as far as its load allows"
+            fix = f"GPUs with {gib(wants)} GiB together, or leave it: what the plan counts fits"
             yield Finding(level=Level.WARNING, rule="bladellm-weights", path=path, text=text, fix=fix)
 
 

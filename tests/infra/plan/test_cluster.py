@@ -108,7 +108,11 @@ def test_an_unknown_type_is_accepted_with_a_warning() -> None:
 @pytest.mark.parametrize(
     ("service", "path", "fix"),
     [
-        ("{model: Qwen2.5-7B-Instruct, method: vllm, context: 32768, resources: {HERE}}", "context", r"context: 4096"),
+        (
+            "{model: Qwen2.5-7B-Instruct, method: vllm, context: 32768, concurrency: 16, resources: {HERE}}",
+            "context",
+            r"context: 4096",
+        ),
         ("{model: gemma-2-9b-it, method: vllm, context: 8192, concurrency: 4, resources: {HERE}}", "", ""),
         ("{model: Qwen2.5-72B-Instruct, method: vllm, resources: {HERE}}", "resources", r"instanceTypes: \[.+\]"),
         (

@@ -17,7 +17,7 @@ def test_a_version_costs_its_replicas() -> None:
 def test_a_sum_with_an_unknown_price_is_unknown_and_says_what_is_known() -> None:
     total = together([Cost(min_per_hour=1.0, max_per_hour=2.0), Cost(min_per_hour=0.0, max_per_hour=None)])
     assert (total.min_per_hour, total.max_per_hour) == (1.0, None)
-    assert total.note == "1 without a price, the others 1.00 to 2.00 USD/h"
+    assert total.note == "1 version without a price, the others 1.00 to 2.00 USD/h"
     assert money(total) == "1.00..?"
 
 

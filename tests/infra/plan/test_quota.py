@@ -17,7 +17,7 @@ B = Claim(name="embed/main", path="services.embed", high=3, each={"gpus": 1.0, "
         (19, [A, B], None),
         (18, [A, B], "the largest rollout would take 19 gpus, the limit is 18"),
         (11, [A, B], "the largest rollout would take 19 gpus"),
-        (10, [A, B], "11 gpus are declared at maximum replicas, the limit is 10 (chat/v1 8, embed/main 3)"),
+        (10, [A, B], "11 gpus at maximum replicas, the limit is 10 (chat/v1 8, embed/main 3)"),
         (3, [B], None),
         (0, [], None),
     ],
