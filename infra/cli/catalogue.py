@@ -125,15 +125,17 @@ def _sources(model: Model) -> Iterable[str]:
 
 
 def _gpu(catalog: Catalog, name: str) -> Gpu:
-    known = {
-        **{gpu.id.lower(): gpu for gpu in catalog.gpus.values()},
-        **{gpu.name.lower(): gpu for gpu in catalog.gpus.values()},
-    }
-    if name.lower() in known:
-        return known[name.lower()]
-    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.4)
-    hint = f"did you mean {known[near[0]].id}?" if near else ""
-    raise Failure(f"the catalog has no GPU {name}", f"{hint} known: {', '.join(sorted(catalog.gpus))}".strip())
+    """A GPU by id or name, or by a part of its id that no other has: `a10`, `v100-32`."""
+    by_name = {text.lower(): gpu for gpu in catalog.gpus.values() for text in (gpu.id, gpu.name)}
+    if name.lower() in by_name:
+        return by_name[name.lower()]
+    words = name.lower().split("-")
+    meant = [gpu for gpu in catalog.gpus.values() if set(words) <= set(gpu.id.lower().split("-"))]
+    if len(meant) == 1:
+        return meant[0]
+    if meant:
+        raise Failure(f"{name} may be {' or '.join(gpu.id for gpu in meant)}", "name one of them")
+    raise Failure(f"the catalog has no GPU {name}", f"known: {', '.join(sorted(catalog.gpus))}")
 
 
 def _columns(rows: Sequence[tuple[str, ...]]) -> str:

@@ -109,3 +109,12 @@ def test_models_are_listed_searched_and_shown() -> None:
     missing = run(app, ["models", "show", "SmolLM2-135M"])
     assert missing.exit_code == 1
     assert "did you mean SmolLM2-135M-Instruct?" in missing.stderr
+
+
+def test_models_that_fit_a_gpu_say_how_many_it_takes() -> None:
+    output = run(app, ["models", "--fits", "a10", "--search", "Qwen2.5-7B-Instruct"]).output
+    assert "1 x a10" in next(line for line in output.splitlines() if line.startswith("Qwen2.5-7B-Instruct "))
+    more = run(app, ["models", "--fits", "t4", "--search", "Qwen2.5-7B-Instruct"]).output
+    assert "2 x t4" in next(line for line in more.splitlines() if line.startswith("Qwen2.5-7B-Instruct "))
+    assert "tesla-v100-16 or tesla-v100-32" in run(app, ["models", "--fits", "v100"]).stderr
+    assert "known: " in run(app, ["models", "--fits", "abacus"]).stderr
