@@ -31,6 +31,7 @@ def import_eas(
     import json
 
     from infra.cli.easfile import add_service, as_yaml
+    from infra.cli.edit import replace_file
     from infra.cli.project import find
     from infra.stackfile import StackFileErrors
     from infra.stackfile.eas import import_service
@@ -53,7 +54,8 @@ def import_eas(
             typer.echo(as_yaml({imported.name: imported.service}), nl=False)
     if write:
         stack_file = find(stack).file
-        stack_file.write_text(add_service(stack_file.read_text(encoding="utf-8"), imported.name, imported.service))
+        text = stack_file.read_text(encoding="utf-8")
+        replace_file(stack_file, add_service(text, imported.name, imported.service))
         typer.secho(f"{stack_file.name}: services.{imported.name} was added", fg="green", err=True)
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import os
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -75,3 +78,12 @@ def _mapping(document: Any, key: str) -> Any:
     if not isinstance(inner, Mapping):
         raise Failure(f"the stack file has no mapping `{key}`", "`inferform plan` shows what is wrong with the file")
     return inner
+
+
+def replace_file(file: Path, text: str) -> None:
+    """Write beside and rename: whoever reads the file at this moment sees the old or the new one."""
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+        out.write(text)
+    os.chmod(name, file.stat().st_mode)
+    os.replace(name, file)

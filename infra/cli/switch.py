@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from pathlib import Path
-
 import typer
 
-from infra.cli.edit import set_stopped
+from infra.cli.edit import replace_file, set_stopped
 from infra.cli.failure import Failure
 from infra.cli.project import find
 from infra.cli.pulumi import find_pulumi, run_pulumi
@@ -25,7 +21,7 @@ def switch(service: str, *, stopped: bool, edit_only: bool, stack: str | None) -
     if edited == text:
         typer.echo(f"{file.name}: {service} is {'stopped' if stopped else 'not stopped'} already")
     else:
-        _replace(file, edited)
+        replace_file(file, edited)
         typer.echo(f"{file.name}: services.{service}: stopped: {str(stopped).lower()} was set")
     if edit_only:
         return
@@ -34,12 +30,3 @@ def switch(service: str, *, stopped: bool, edit_only: bool, stack: str | None) -
         undo = f"inferform {'start' if stopped else 'stop'} {service}"
         hint = f"the stack file keeps the edit; run `pulumi up` again, or `{undo}`"
         raise Failure(f"`pulumi up` failed with status {status}", hint)
-
-
-def _replace(file: Path, text: str) -> None:
-    """Write beside and rename: whoever reads the file at this moment sees the old or the new one."""
-    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-        out.write(text)
-    os.chmod(name, file.stat().st_mode)
-    os.replace(name, file)
