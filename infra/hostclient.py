@@ -106,6 +106,10 @@ class HostClient:
         """What runs and is declared by nothing."""
         return self._list(Drift, "/v1/drift", timeout=timeout)
 
+    def leave(self, *, timeout: float | None = None) -> None:
+        """The host exits and leaves everything running: its successor takes over."""
+        self._exchange("POST", "/v1/leave", timeout=timeout)
+
     def shutdown(self, *, timeout: float = 120) -> None:
         """Stop everything and forget the state."""
         self._exchange("POST", "/v1/shutdown", timeout=timeout)

@@ -8,10 +8,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from infra.hostclient import HostClient, HostGone, HostProblem, HostTimeout
 from infra.provider.operation import Operation, Refused
+from runtime.contract.code import host_code
 from runtime.contract.host import HostInfo
 
 ASK_SECONDS = 0.05
@@ -56,6 +58,7 @@ class Hosts:
         with self._of(state):
             reader = self.reader(state)
             try:
+                self._renew(state, reader, operation)
                 epoch = self._epoch(state, reader)
             except HostTimeout:
                 raise
@@ -98,6 +101,21 @@ class Hosts:
     def _of(self, state: str) -> threading.Lock:
         with self._lock:
             return self._locks.setdefault(state, threading.Lock())
+
+    def _renew(self, state: str, client: HostClient, operation: Operation) -> None:
+        """Replace a host that an upgrade has left behind: its successor adopts all that it runs."""
+        info = client.host()
+        if state in self._epochs or info.code == host_code():
+            return
+        operation.status("replacing the host: it runs other code than this plugin")
+        client.leave()
+        deadline = time.monotonic() + START_SECONDS
+        with suppress(HostGone):
+            while client.host().pid == info.pid:
+                if time.monotonic() > deadline:
+                    raise Refused(f"the host of {state} (process {info.pid}) does not exit; it runs other code")
+                operation.cancellation.sleep(0.05)
+        self._start(state, operation)
 
     def _epoch(self, state: str, client: HostClient) -> int:
         known = self._epochs.get(state)

@@ -1,4 +1,4 @@
-"""The documents of the host's admin API (HTTP with JSON over a unix socket). docs/designs/local-target.md has the calls."""
+"""The documents of the host's admin API: HTTP with JSON over a unix socket (docs/designs/local-target.md)."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ class HostInfo(Document):
     incarnation: str  # new at every start of the host process
     epoch: int
     gateway: GatewayState
+    code: str = ""  # runtime.contract.code: another one than the caller's is replaced before the first write
 
 
 class Epoch(Document):
@@ -97,7 +98,7 @@ class RouteState(Document):
 
 
 class Scale(Document):
-    """PUT .../versions/{hash}/scale: the live count. `temporary` may leave the bounds (proof of a version with min 0)."""
+    """PUT .../versions/{hash}/scale: the live count. `temporary`: may leave the bounds (proof where min is 0)."""
 
     replicas: int
     temporary: bool = False

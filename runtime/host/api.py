@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator
@@ -64,6 +65,7 @@ class Api:
         app.router.add_get("/v1/drift", self.drift)
         app.router.add_get("/v1/watch", self.watch)
         app.router.add_post("/v1/gateway/report", self.report)
+        app.router.add_post("/v1/leave", self.leave)
         app.router.add_post("/v1/shutdown", self.shutdown)
         VersionCalls(self._host).add_to(app)
         ServiceCalls(self._host).add_to(app)
@@ -129,6 +131,11 @@ class Api:
 
     async def report(self, request: web.Request) -> web.Response:
         self._host.take_report(await parse(GatewayReport, request))
+        return web.json_response({})
+
+    async def leave(self, request: web.Request) -> web.Response:
+        """As SIGTERM: the host exits, replicas and gateway run on until its successor adopts them."""
+        asyncio.get_running_loop().call_soon(self._host.leave)
         return web.json_response({})
 
     async def shutdown(self, request: web.Request) -> web.Response:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from runtime.contract.code import host_code
 from runtime.host import logs
 from runtime.host.api import serve
 from runtime.host.commands import Commands
@@ -23,6 +24,7 @@ PREDECESSOR_SECONDS = 10.0
 
 async def run(folder: Folder, stack: str, commands: Commands, now: Callable[[], float] = time.time) -> None:
     """Serve until shut down or told to leave; raises AlreadyRunning, ForeignState or PermissionError at the start."""
+    host_code()  # of the files that this process was started from, whatever happens to them later
     folder.make()
     lock = Lock(folder.state)
     try:

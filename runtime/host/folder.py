@@ -91,6 +91,10 @@ class Folder:
             shutil.rmtree(path, ignore_errors=True)
         for suffix in ("", "-wal", "-shm", "-journal"):
             self.database.with_name(self.database.name + suffix).unlink(missing_ok=True)
+        for mounts in (self.state / "data").glob("*/mounts"):  # copies, which nobody may write
+            for base, _, _ in os.walk(mounts):
+                os.chmod(base, 0o700)
+            shutil.rmtree(mounts, ignore_errors=True)
         for path in sorted((self.state / "data").glob("**/"), reverse=True):
             with contextlib.suppress(OSError):
                 path.rmdir()

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from runtime.contract.code import gateway_code
 from runtime.contract.host import GatewaySettings, GatewayState
 from runtime.host import logs
 from runtime.host.bell import Bell
@@ -105,7 +106,7 @@ class GatewayKeeper:
             self._error, self._next_start = str(error), self._now() + 1.0
             return
         nonce = secrets.token_hex(8)
-        self._keep(replace(self._row, nonce=nonce, pid=0, start=0, boot=""))
+        self._keep(replace(self._row, code=gateway_code(), nonce=nonce, pid=0, start=0, boot=""))
         try:
             child = spawn(
                 self._commands.gateway(self._folder.host_socket, self._listener.fileno(), nonce),
@@ -195,7 +196,13 @@ class GatewayKeeper:
         self._listener = _listener_of(child)
         logs.note("gateway adopted", pid=found.pid, listener=self._listener is not None)
         self._track(child)
-        return {self._row.nonce}
+        if self._row.code != gateway_code():
+            # It may not understand our views. Its successor listens on the same socket while it finishes its requests.
+            logs.note("gateway replaced: its code is another", pid=found.pid)
+            listener, self._listener = self._listener, None
+            self._retire()
+            self._listener = listener
+        return {found.nonce}
 
     def leave(self) -> None:
         """Let go of the gateway; it runs on."""

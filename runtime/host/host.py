@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from runtime.contract.code import host_code
 from runtime.contract.host import Drift, GatewayReport, HostInfo, VersionState
 from runtime.contract.names import CONTRACT_VERSION
 from runtime.contract.route import RouteTable
@@ -195,6 +196,7 @@ class Host:
             incarnation=self.incarnation,
             epoch=self.store.epoch,
             gateway=self.gateway.state,
+            code=host_code(),
         )
 
     def version_state(self, version: Version) -> VersionState:

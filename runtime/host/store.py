@@ -103,6 +103,7 @@ class GatewayProcess:
     """The gateway's process and where it listens."""
 
     settings: GatewaySettings
+    code: str = ""  # runtime.contract.code of its process
     nonce: str = ""
     pid: int = 0
     start: int = 0
@@ -233,7 +234,7 @@ def _version(text: str) -> Version:
 
 def _slot(text: str) -> Slot:
     data = json.loads(text)
-    return Slot(**{**data, "gpus": tuple(data["gpus"])})
+    return Slot(**{**data, "gpus": tuple(data.get("gpus", ()))})
 
 
 def _token(text: str) -> Token:

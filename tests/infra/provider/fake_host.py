@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from runtime.contract.code import host_code
 from runtime.contract.document import Document
 from runtime.contract.host import (
     Epoch,
@@ -73,6 +74,7 @@ class FakeHost:
     busy_port: str = ""
     applies: bool = True  # gateways apply new routes
     pid: int = 2**22 + 1  # no process has it
+    code: str = field(default_factory=host_code)
     epoch: int = 0
     settings: GatewaySettings | None = None
     versions: dict[tuple[str, str], Running] = field(default_factory=dict)
@@ -154,7 +156,7 @@ class FakeHost:
         folder = str(self.state)
         return HostInfo(
             contract=1, stack=self.stack, state_folder=folder, pid=self.pid, incarnation="i", epoch=self.epoch,
-            gateway=gateway,
+            gateway=gateway, code=self.code,
         )  # fmt: skip
 
     def _token(self, method: str, service: str, body: bytes) -> Document | str:

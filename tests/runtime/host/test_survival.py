@@ -7,7 +7,9 @@ import os
 import shutil
 import signal
 import socket
+from dataclasses import replace
 
+from runtime.host.store import Store
 from tests.runtime.host.conftest import Daemon, record
 
 
@@ -84,10 +86,6 @@ async def test_a_process_that_no_record_knows_is_ended(daemon: Daemon) -> None:
 
 
 async def test_a_process_whose_record_was_not_finished_is_adopted(daemon: Daemon) -> None:
-    from dataclasses import replace
-
-    from runtime.host.store import Store
-
     path = await daemon.run(record())
     before = daemon.processes()
     daemon.kill()
@@ -179,3 +177,33 @@ async def test_a_deleted_state_folder_ends_everything_and_a_new_host_may_start(d
     await daemon.until_serving()
     assert not daemon.processes()
     assert (await daemon.get("/v1/versions"))["list"] == []
+
+
+async def test_a_host_that_is_told_to_leave_hands_everything_to_its_successor(daemon: Daemon) -> None:
+    await daemon.run(record())
+    before = daemon.processes()
+    assert (await daemon.call("POST", "/v1/leave")).status == 200
+    assert daemon.process is not None
+    assert await asyncio.to_thread(daemon.process.wait, 10) == 0
+    assert daemon.processes() == before
+    daemon.kill()
+    await daemon.start()
+    assert daemon.processes() == before
+
+
+async def test_a_gateway_of_other_code_is_replaced_without_a_refused_connection(daemon: Daemon) -> None:
+    port = (await daemon.call("PUT", "/v1/gateway", {"port": 0}))["settings"]["port"]
+    old = await gateway_pid(port)
+    daemon.kill()
+    store = Store(daemon.folder.database)  # as if it had been started before an upgrade
+    row = store.gateway
+    assert row is not None
+    store.put_gateway(replace(row, code="of yesterday"))
+    store.close()
+    await daemon.start()
+    pids = set()
+    while old in daemon.processes():
+        pids.add(await gateway_pid(port))
+    pids.add(await gateway_pid(port))
+    assert pids - {old}, "its successor answers"
+    assert (await daemon.get("/v1/host"))["gateway"]["pid"] in pids
