@@ -35,6 +35,8 @@ RENEW_SECONDS = 8.0
 POLL_SECONDS = 0.1
 HANDOVER_SECONDS = 600.0
 """After a recreate the old version stays at zero for so long at most: the route moves, or it comes back by itself."""
+MAKE_ROOM_SECONDS = 10.0
+"""So long a failed recreate waits for the new version's end before the old one comes back."""
 UNAUTHORIZED_SECONDS = 10.0
 LOG_LINES = 15
 
@@ -165,6 +167,7 @@ class _Run:
         self.routed = False
         self.stopped = False  # the route says so still: a start under way
         self.name = ""
+        self.shown = ""
 
     def prove(self) -> None:
         """Lease, seed, wait, prove, end the lease; on any failure take the version back and raise Refused."""
@@ -213,12 +216,21 @@ class _Run:
             self.host.lease(self.args.service, hash, LEASE_SECONDS)
             self.resting.append(hash)
             self.host.scale(self.args.service, hash, Scale(replicas=0, temporary=True))
-        while any(any(r.pid for r in self.host.version(self.args.service, hash).replicas) for hash in self.resting):
-            self.operation.status("recreate: waiting for the old version to stop; requests are held")
+        self._show("recreate: waiting for the old version to stop; requests are held")
+        while any(self._runs(hash) for hash in self.resting):
             self._pause(POLL_SECONDS)
 
+    def _runs(self, hash: str) -> bool:
+        return any(replica.pid for replica in self.host.version(self.args.service, hash).replicas)
+
+    def _show(self, status: str) -> None:
+        """Progress, each text once."""
+        if status != self.shown:
+            self.shown = status
+            self.operation.status(status)
+
     def _wait(self, want: int) -> None:
-        began, shown = self.clock.now(), ""
+        began = self.clock.now()
         while True:
             state = self.host.version(self.args.service, self.args.hash)
             match judge(state, want=want, clocks=self.args.timeouts, began=began, now=self.clock.now()):
@@ -227,9 +239,7 @@ class _Run:
                 case Failed() as failed:
                     raise self._failure(failed)
                 case Waiting() as waiting:
-                    if str(waiting) != shown:
-                        shown = str(waiting)
-                        self.operation.status(shown)
+                    self._show(str(waiting))
             self._pause(POLL_SECONDS)
 
     def _ask(self) -> None:
@@ -239,7 +249,7 @@ class _Run:
         clock = args.timeouts.first_token
         while True:
             left = clock - (self.clock.now() - began)
-            self.operation.status(f"first token {clock - left:.0f} s")
+            self._show(f"first token {clock - left:.0f} s")
             status = 0
             try:
                 answer = proof.ask(
@@ -293,6 +303,9 @@ class _Run:
             else:
                 self.host.scale(service, hash, Scale(replicas=0))
                 self.host.end_lease(service, hash)
+            began = self.clock.now()
+            while self.resting and self._runs(hash) and self.clock.now() - began < MAKE_ROOM_SECONDS:
+                self.clock.sleep(Cancellation(), POLL_SECONDS)  # also when cancelled: the old one needs the memory
         for old in self.resting:
             with suppress(HostProblem, HostGone):
                 self.host.end_lease(service, old)
