@@ -28,7 +28,7 @@ from runtime.replica.engines.base import (
     Step,
 )
 from runtime.replica.engines.transformers.encoding import Continued, Encoder
-from runtime.replica.engines.transformers.loading import load_model, usable_cores
+from runtime.replica.engines.transformers.loading import Loaded, load_model, usable_cores
 from runtime.replica.engines.transformers.options import parse_options
 from runtime.replica.engines.transformers.request import Request, Sampled
 from runtime.replica.engines.transformers.runners.base import Runner
@@ -90,9 +90,14 @@ class TransformersEngine(Engine):
     def _build(self, say: Report) -> Runner:
         torch.set_num_threads(usable_cores(self._template.cpus))
         template = self._template
-        loaded = load_model(
-            self._folder, self._options, template.trust, template.memory_gib, lambda detail: say(Phase.WEIGHTS, detail)
-        )
+
+        def load() -> Loaded:
+            def progress(detail: str) -> None:
+                say(Phase.WEIGHTS, detail)
+
+            return load_model(self._folder, self._options, template.trust, template.memory_gib, progress)
+
+        loaded = load()
         context = loaded.context
         if template.context is not None:
             if template.context > context:
@@ -100,12 +105,19 @@ class TransformersEngine(Engine):
             context = template.context
         self.card = ModelCard(name=template.model.name if template.model else self._folder.name, context=context)
         self._encoder, self._end_tokens = Encoder(loaded.tokenizer), loaded.end_tokens
+        dtype, device = str(loaded.model.dtype).removeprefix("torch."), str(loaded.model.device)
         say(Phase.ENGINE, "warm-up")
         with torch.inference_mode():
-            choice = choose_runner(loaded.model, slots=template.concurrency, context=context, fused=self._options.fused)
+            choice = choose_runner(
+                loaded.model,
+                slots=template.concurrency,
+                context=context,
+                fused=self._options.fused,
+                reload=lambda: load().model,
+            )
         self._notes = {
-            "dtype": str(loaded.model.dtype).removeprefix("torch."),
-            "device": str(loaded.model.device),
+            "dtype": dtype,
+            "device": device,
             "batching": choice.runner.name,
             "threads": torch.get_num_threads(),
         }

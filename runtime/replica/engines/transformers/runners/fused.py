@@ -15,6 +15,7 @@ import torch
 from torch.nn import functional
 
 from runtime.replica.engines.transformers.runners.base import Chunk, Lane, Runner
+from runtime.replica.engines.transformers.runners.projection import Projection, projection
 from runtime.replica.engines.transformers.slots import Slots
 
 _FAMILIES = ("llama", "qwen2", "mistral")
@@ -27,16 +28,14 @@ _LAYER = {"self_attn", "mlp", "input_layernorm", "post_attention_layernorm"}
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One decoder layer's weights; biases may be absent."""
+    """One decoder layer."""
 
     norm: torch.Tensor
-    qkv: torch.Tensor  # [(heads + 2 kv heads) * head size, hidden]
-    qkv_bias: torch.Tensor | None
-    out: torch.Tensor
-    out_bias: torch.Tensor | None
+    qkv: Projection  # hidden -> (heads + 2 kv heads) * head size
+    out: Projection
     mlp_norm: torch.Tensor
-    gate_up: torch.Tensor  # [2 * intermediate, hidden]
-    down: torch.Tensor
+    gate_up: Projection  # hidden -> 2 * intermediate
+    down: Projection
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ def unfit(model: Any) -> str:
 
 
 class FusedRunner(Runner):
-    """Decodes all rows and computes prompt chunks in one pass over the weights."""
+    """Decodes all rows and computes prompt chunks in one pass over the weights, which it takes out of the model."""
 
     name = "fused"
 
@@ -85,9 +84,9 @@ class FusedRunner(Runner):
         self._kv_heads: int = attention.k_proj.out_features // self._size
         self._group = self._heads // self._kv_heads
         self._epsilon: float = model.model.norm.variance_epsilon
-        self._layers = [_merge(layer) for layer in model.model.layers]
-        self._body, self._head = model.model, model.lm_head
         self._device, self._dtype = model.device, model.dtype
+        self._layers = [_taken(layer) for layer in model.model.layers]
+        self._body, self._head = model.model, projection(model.lm_head.weight, model.lm_head.bias)
         self._slots = Slots(slots, context)
 
     def open(self, length: int) -> Lane:
@@ -114,8 +113,7 @@ class FusedRunner(Runner):
                 chunk.lane.cache = None
         if len(wanted) < len(flat):
             hidden = hidden[wanted]
-        logits: torch.Tensor = self._head(self._norm(hidden, self._body.norm.weight))
-        return logits
+        return self._head(self._norm(hidden, self._body.norm.weight))
 
     def _forward(self, flat: list[int], positions: list[int], rows: int, chunks: Sequence[Chunk]) -> torch.Tensor:
         device, heads = self._device, self._heads
@@ -130,8 +128,7 @@ class FusedRunner(Runner):
         begun = _begun(chunks, rows, device)
         attended = torch.empty(len(flat), heads * self._size, dtype=self._dtype, device=device)
         for index, layer in enumerate(self._layers):
-            mixed = functional.linear(self._norm(hidden, layer.norm), layer.qkv, layer.qkv_bias)
-            mixed = mixed.view(len(flat), heads + 2 * self._kv_heads, self._size)
+            mixed = layer.qkv(self._norm(hidden, layer.norm)).view(len(flat), heads + 2 * self._kv_heads, self._size)
             # Turns queries and keys; for the values cos is 1 and sin 0, which spares the splitting.
             mixed = torch.addcmul(mixed * cos, mixed.roll(self._size // 2, -1), sin)
             if rows:
@@ -148,11 +145,9 @@ class FusedRunner(Runner):
                 at = end
             for group in begun:
                 attended[group.places] = self._attend_begun(mixed, group)
-            out = functional.linear(attended, layer.out, layer.out_bias)
-            hidden = hidden + out
-            gate_up = functional.linear(self._norm(hidden, layer.mlp_norm), layer.gate_up)
-            gate, up = gate_up.chunk(2, dim=-1)
-            hidden = hidden + functional.linear(functional.silu(gate) * up, layer.down)
+            hidden = hidden + layer.out(attended)
+            gate, up = layer.gate_up(self._norm(hidden, layer.mlp_norm)).chunk(2, dim=-1)
+            hidden = hidden + layer.down(functional.silu(gate) * up)
         return hidden
 
     def _attend_rows(self, queries: torch.Tensor, cache: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
@@ -248,27 +243,22 @@ def _begun(chunks: Sequence[Chunk], rows: int, device: torch.device) -> list[Beg
     return groups
 
 
-def _merge(layer: Any) -> Layer:
+def _taken(layer: Any) -> Layer:
+    """A layer's weights, merged. The model's own go at once, so that only one layer is ever held twice."""
     attention, mlp = layer.self_attn, layer.mlp
-    projections = (attention.q_proj, attention.k_proj, attention.v_proj)
-    biases = [projection.bias for projection in projections if projection.bias is not None]
-    return Layer(
+    taken = Layer(
         norm=layer.input_layernorm.weight,
-        qkv=_merged(projections),
-        qkv_bias=torch.cat(biases) if biases else None,
-        out=attention.o_proj.weight,
-        out_bias=attention.o_proj.bias,
+        qkv=_merged((attention.q_proj, attention.k_proj, attention.v_proj)),
+        out=_merged((attention.o_proj,)),
         mlp_norm=layer.post_attention_layernorm.weight,
         gate_up=_merged((mlp.gate_proj, mlp.up_proj)),
-        down=mlp.down_proj.weight,
+        down=_merged((mlp.down_proj,)),
     )
+    del layer.self_attn, layer.mlp
+    return taken
 
 
-def _merged(linears: Sequence[Any]) -> torch.Tensor:
-    """One weight for several projections. The model's own become views of it, so nothing is held twice."""
-    merged = torch.cat([linear.weight for linear in linears])
-    at = 0
-    for linear in linears:
-        linear.weight = torch.nn.Parameter(merged[at : at + linear.out_features], requires_grad=False)
-        at += linear.out_features
-    return merged
+def _merged(linears: Sequence[Any]) -> Projection:
+    biases = [linear.bias for linear in linears if linear.bias is not None]
+    weight = torch.cat([linear.weight for linear in linears]) if len(linears) > 1 else linears[0].weight
+    return projection(weight, torch.cat(biases) if biases else None)

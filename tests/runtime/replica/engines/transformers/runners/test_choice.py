@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from transformers import (
 
 from runtime.replica.engines.transformers.runners.base import Chunk
 from runtime.replica.engines.transformers.runners.choice import choose_runner
+from runtime.replica.engines.transformers.runners.fused import FusedRunner
 from tests.runtime.replica.engines.transformers.models import SHAPE
 
 DYNAMIC = {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 8.0}
@@ -48,7 +50,8 @@ def test_the_chosen_runner_gives_what_generate_gives(name: str) -> None:
     config, expected, reason = CONFIGS[name]
     torch.manual_seed(1)
     model: Any = AutoModelForCausalLM.from_config(config).eval()
-    choice = choose_runner(model, slots=4, context=256, fused=True)
+    # The fused runner takes the weights of the model it is given.
+    choice = choose_runner(deepcopy(model), slots=4, context=256, fused=True, reload=lambda: deepcopy(model))
     assert choice.runner.name == expected
     assert reason in choice.fallback
     assert bool(choice.fallback) == (expected == "sequential")
@@ -72,3 +75,12 @@ def test_the_chosen_runner_gives_what_generate_gives(name: str) -> None:
             eos_token_id=9999,
         )
         assert answer == out[0, len(prompt) :].tolist()
+
+
+@torch.inference_mode()
+def test_a_fused_runner_that_disagrees_is_replaced_on_a_reloaded_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(1)
+    model: Any = AutoModelForCausalLM.from_config(LlamaConfig(**SHAPE)).eval()
+    monkeypatch.setattr(FusedRunner, "_norm", lambda self, hidden, weight: hidden)
+    choice = choose_runner(deepcopy(model), slots=4, context=256, fused=True, reload=lambda: deepcopy(model))
+    assert (choice.runner.name, choice.fallback) == ("batched", "")
