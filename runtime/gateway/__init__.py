@@ -1,1 +1,1 @@
-"""The front of a stack's services: auth, routing, limits, retry, hold. Note: docs/designs/local-target.md"""
+"""The front of a stack's services: auth, routing, limits, retry, hold. Note: docs/designs/gateway.md"""

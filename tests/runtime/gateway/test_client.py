@@ -24,7 +24,7 @@ from tests.runtime.gateway.harness import (
     view_of,
 )
 
-SHORT = Timeouts(head=0.05, body=0.05, idle=0.05, stall=0.05, linger=0.05, drain=0.05)
+SHORT = Timeouts(head=0.05, body=0.05, idle=0.05, stall=0.05, linger=2.0, drain=0.05)
 
 
 async def test_pipelined_requests_are_answered_in_order(replica: MakeReplica) -> None:
