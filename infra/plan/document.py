@@ -65,6 +65,14 @@ class RolloutPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """What the devices of a version could hold at the most, one at a time."""
+
+    context: int  # at the version's concurrency
+    concurrency: int  # at the version's context
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
     """Where the replicas of a version run on a cluster, and why there."""
 
@@ -82,6 +90,7 @@ class Placement:
     quota: str = ""
     why: str = ""
     runners_up: tuple[str, ...] = ()
+    reach: Reach | None = None
     chosen: bool = False  # by the plan, among public types: the lock file pins it
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from catalog import Catalog, InstanceType
 from infra.plan.change import smallest_change
@@ -11,6 +11,7 @@ from infra.plan.cost import version_cost
 from infra.plan.document import Cost, Finding, Level, Placement
 from infra.plan.lock import Lock, lock_key
 from infra.plan.placement import Misfit, Option, Sizer, cheapest_first, evaluate, explain, placement_of
+from infra.plan.reach import reach
 from infra.plan.version import Candidate
 from infra.stackfile import EksTarget, Stack
 from infra.stackfile.errors import nearest
@@ -120,6 +121,19 @@ def place(
         others=others,
         chosen_here=not declared,
     )
+    if candidate.wish is not None and chosen.context is not None and candidate.facts is not None:
+        placement = replace(
+            placement,
+            reach=reach(
+                candidate.wish,
+                candidate.facts,
+                split=chosen.split,
+                room=chosen.room,
+                gpu=chosen.gpus > 0,
+                context=chosen.context,
+                concurrency=chosen.concurrency,
+            ),
+        )
     same = (
         tuple(each.instance.id for each in ordered if each.gpus == chosen.gpus) if declared else (chosen.instance.id,)
     )

@@ -53,6 +53,7 @@ def summary(plan: Plan) -> Iterator[str]:
     """What follows from the table, a sentence each: places, rollouts, starts, headroom, costs."""
     versions = [(service, version) for service in plan.services for version in service.versions]
     yield from _together(_place(service, version) for service, version in versions if version.placement)
+    yield from _together(_held(service, version) for service, version in versions if version.placement)
     yield from _together(_rollout(service) for service in plan.services if service.versions)
     yield from _together(_start(service) for service in plan.services if any(v.cold_start for v in service.versions))
     for row in plan.headroom:
@@ -154,6 +155,23 @@ def _place(service: ServicePlan, version: VersionPlan) -> tuple[str, str]:
     split = f", tensor {placement.tensor} x pipeline {placement.pipeline}" if placement.gpus > 1 else ""
     after = f"; next {', '.join(placement.runners_up)}" if placement.runners_up else ""
     return f"{service.name}/{version.name}", f" on {gpus}{placement.instance_type}{split}: {placement.why}{after}"
+
+
+def _held(service: ServicePlan, version: VersionPlan) -> tuple[str, str]:
+    """What each device holds, largest first, and how far it could go."""
+    placement = version.placement
+    assert placement is not None
+    terms = sorted(version.terms, key=lambda term: -term.bytes)
+    parts = " + ".join(f"{term.name} {gib(term.bytes)}" for term in terms)
+    whole = gib(sum(term.bytes for term in terms))
+    device = "each GPU" if placement.gpus else "a replica"
+    could = ""
+    if placement.reach is not None:
+        could = f"; up to {placement.reach.context} tokens, or {placement.reach.concurrency} sequences"
+    return (
+        f"{service.name}/{version.name}",
+        f": {device} holds {whole} of {gib(placement.room_bytes)} GiB: {parts}{could}",
+    )
 
 
 def _start(service: ServicePlan) -> tuple[str, str]:
