@@ -14,8 +14,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from catalog import Catalog, Gpu, InstanceType
-from infra.plan.document import Placement, Term
+from infra.plan.document import Placement, Reach, Term
 from infra.plan.fit import TENSOR_SPLITS, Split, capacity, device_terms, split_problem, total
+from infra.plan.reach import reach
 from infra.plan.units import gib
 from infra.plan.version import CONCURRENCY, Candidate, Wish
 from runtime.contract.version import EngineKind, Method
@@ -148,6 +149,7 @@ class Sizer:
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
         self._known: dict[tuple[Wish, int, int, bool], Held | NotHeld] = {}
+        self._reached: dict[tuple[object, ...], Reach] = {}
 
     def hold(self, wish: Wish, *, count: int, room: int, gpu: bool) -> Held | NotHeld:
         """Can `count` devices with `room` bytes each hold it?"""
@@ -155,6 +157,23 @@ class Sizer:
         if key not in self._known:
             self._known[key] = self._hold(wish, count, room, gpu)
         return self._known[key]
+
+    def reach(self, wish: Wish, option: Option) -> Reach | None:
+        """How far the devices of a chosen option could go; None without a context."""
+        if option.context is None:
+            return None
+        key = (wish, option.split, option.room, option.gpus > 0, option.context, option.concurrency)
+        if key not in self._reached:
+            self._reached[key] = reach(
+                wish,
+                self.catalog.engines[wish.engine],
+                split=option.split,
+                room=option.room,
+                gpu=option.gpus > 0,
+                context=option.context,
+                concurrency=option.concurrency,
+            )
+        return self._reached[key]
 
     def _hold(self, wish: Wish, count: int, room: int, gpu: bool) -> Held | NotHeld:
         engine = self.catalog.engines[wish.engine]

@@ -11,7 +11,6 @@ from infra.plan.cost import version_cost
 from infra.plan.document import Cost, Finding, Level, Placement
 from infra.plan.lock import Lock, lock_key
 from infra.plan.placement import Misfit, Option, Sizer, cheapest_first, evaluate, explain, placement_of
-from infra.plan.reach import reach
 from infra.plan.version import Candidate
 from infra.stackfile import EksTarget, Stack
 from infra.stackfile.errors import nearest
@@ -121,19 +120,8 @@ def place(
         others=others,
         chosen_here=not declared,
     )
-    if candidate.wish is not None and chosen.context is not None and candidate.facts is not None:
-        placement = replace(
-            placement,
-            reach=reach(
-                candidate.wish,
-                candidate.facts,
-                split=chosen.split,
-                room=chosen.room,
-                gpu=chosen.gpus > 0,
-                context=chosen.context,
-                concurrency=chosen.concurrency,
-            ),
-        )
+    if candidate.wish is not None:
+        placement = replace(placement, reach=sizer.reach(candidate.wish, chosen))
     same = (
         tuple(each.instance.id for each in ordered if each.gpus == chosen.gpus) if declared else (chosen.instance.id,)
     )
