@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from infra.provider.handlers.rollout import Clock, RolloutHandler, RolloutInputs
+from infra.provider.handlers.rollout import RolloutHandler
 from infra.provider.hosts import Hosts
 from infra.provider.operation import Cancellation, Operation, Refused
+from infra.provider.rollout_run import Clock, RolloutInputs
 from runtime.contract.host import VersionFailure, VersionRecord
 from runtime.contract.phases import Phase
 from runtime.contract.route import RouteTable, RouteVersion
