@@ -1,4 +1,4 @@
-"""Rollout: the only waiter. It proves a version before its route moves, and again when it was stopped, lost or grown."""
+"""Rollout: the only waiter. It proves a version before its route moves, and what was stopped, lost or grown again."""
 
 from __future__ import annotations
 
