@@ -8,6 +8,7 @@ No network, no Pulumi.
 """
 
 from infra.plan._make import make
+from infra.plan.deployed import deployed_of
 from infra.plan.document import (
     Deployed,
     DeployedVersion,
@@ -39,6 +40,7 @@ __all__ = [
     "ServicePlan",
     "Term",
     "VersionPlan",
+    "deployed_of",
     "make",
     "markdown",
     "page",

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from infra.provider.functions import FUNCTIONS
 from infra.provider.handlers import HANDLERS, Handler
 from infra.resources import PACKAGE, VERSION, token
 from infra.stackfile import LocalTarget, Quota, ResourceGroup, Service
@@ -218,7 +219,7 @@ def package() -> Spec:
         "provider": {"description": "Talks to the local target's host.", "inputProperties": {}},
         "resources": resources,
         "types": types.specs,
-        "functions": {},
+        "functions": {name: function.spec() for name, function in FUNCTIONS.items()},
         "language": {
             "python": {
                 "respectSchemaVersion": True,

@@ -25,7 +25,7 @@ from infra.provider.handlers import HANDLERS, Handler, InitFailed
 from infra.provider.hosts import Hosts, said
 from infra.provider.operation import Cancellation, Cancelled, Operation, Refused
 from infra.provider.values import has_unknown, plain, read_map, write_map
-from infra.resources import token
+from infra.resources import WAKE, token
 
 Answer = TypeVar("Answer")
 PROVIDER_KEYS = frozenset({"version", "pluginDownloadURL", "pluginChecksums", "parameterization", "__internal"})
@@ -93,6 +93,27 @@ class Servicer(ProviderServicer):
     async def Configure(self, request: pb.ConfigureRequest, context: Any) -> pb.ConfigureResponse:
         """Nothing to configure."""
         return pb.ConfigureResponse(acceptSecrets=True, acceptResources=True, acceptOutputs=True, supportsPreview=True)
+
+    async def Invoke(self, request: pb.InvokeRequest, context: Any) -> pb.InvokeResponse:
+        """A function: pure, so it may run in previews too. An unknown argument gives an unknown answer."""
+        response = pb.InvokeResponse()
+        if request.tok == WAKE:
+            return response
+        from infra.provider.functions import FUNCTIONS  # late: updates need none of them
+
+        if request.tok not in FUNCTIONS:
+            response.failures.append(pb.CheckFailure(reason=f"{request.tok} is not a function of this plugin"))
+            return response
+        arguments = read_map(request.args)
+        if has_unknown(arguments):
+            return response
+        try:
+            answer = await asyncio.to_thread(FUNCTIONS[request.tok].answer, plain(arguments))
+        except ValueError as refused:
+            response.failures.append(pb.CheckFailure(reason=str(refused)))
+            return response
+        getattr(response, "return").CopyFrom(write_map(answer))  # a keyword of Python
+        return response
 
     # Resources -----------------------------------------------------------------------------------------------------
 
