@@ -1,6 +1,18 @@
 """Thin Pulumi classes of the plugin's resources, so that components can name them without the plugin."""
 
 from infra.resources.local import Host, Rollout, Route, Token, Version, VersionGuard
-from infra.resources.package import PACKAGE, VERSION, options, token
+from infra.resources.package import PACKAGE, VERSION, WAKE, options, token
 
-__all__ = ["PACKAGE", "VERSION", "Host", "Rollout", "Route", "Token", "Version", "VersionGuard", "options", "token"]
+__all__ = [
+    "PACKAGE",
+    "VERSION",
+    "WAKE",
+    "Host",
+    "Rollout",
+    "Route",
+    "Token",
+    "Version",
+    "VersionGuard",
+    "options",
+    "token",
+]

@@ -13,6 +13,10 @@ def token(name: str) -> str:
     return f"{PACKAGE}:index:{name}"
 
 
+WAKE = token("wake")
+"""A call that does nothing: a program makes it to have the plugin started while it still loads itself."""
+
+
 def options(opts: pulumi.ResourceOptions | None) -> pulumi.ResourceOptions:
     """A resource's options with our version: with it on every resource there is one default provider, not two."""
     return pulumi.ResourceOptions.merge(pulumi.ResourceOptions(version=VERSION), opts)

@@ -18,7 +18,7 @@ from pulumi.runtime.proto import plugin_pb2
 from pulumi.runtime.proto import provider_pb2 as pb
 
 from infra.provider.values import UNKNOWN, UNKNOWN_GUIDS, Secret, read_map, write_map
-from infra.resources import VERSION
+from infra.resources import VERSION, WAKE
 from runtime.contract.host import GatewaySettings, VersionRecord
 from runtime.contract.phases import Phase
 from runtime.contract.version import Bounds, EngineKind, Method, VersionTemplate
@@ -92,6 +92,11 @@ def test_the_schema_is_valid_json_with_resources_components_and_types(running: P
     assert resources["inferform:index:Rollout"]["inputProperties"]["token"]["secret"] is True
     references = {word.split('"')[0] for word in json.dumps(schema).split("#/types/")[1:]}
     assert references <= schema["types"].keys()
+
+
+def test_a_program_can_wake_the_plugin_before_it_has_anything_to_ask(running: Plugin) -> None:
+    answer = running.stub.Invoke(pb.InvokeRequest(tok=WAKE))
+    assert list(answer.failures) == []
 
 
 def test_the_stack_file_is_no_configuration_of_the_provider(running: Plugin) -> None:
