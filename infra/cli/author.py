@@ -28,6 +28,14 @@ def plan(
     output: Annotated[
         PlanOutput, typer.Option("--output", "-o", help="text, json for machines, or markdown for a pull request.")
     ] = PlanOutput.TEXT,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against",
+            metavar="REV|FILE",
+            help="What serves now: a git revision or a stack file. Shows what the change costs.",
+        ),
+    ] = None,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="PAGE", help="Also write a page with a picture of what sits where.")
     ] = None,
@@ -40,7 +48,7 @@ def plan(
 
     [dim]$ inferform plan[/]
     [dim]$ inferform plan Pulumi.prod.yaml --output json --strict[/]
-    [dim]$ inferform plan --html plan.html[/]
+    [dim]$ inferform plan --against HEAD --html plan.html[/]
     """
     import json
 
@@ -51,7 +59,7 @@ def plan(
     path = file or find(stack).file
     if not path.is_file():
         raise Failure(f"there is no file {path}", "name a stack file, for example Pulumi.local.yaml", code=USAGE)
-    made = plan_file(path)
+    made = plan_file(path, against=against)
     if html is not None:
         html.write_text(page(made), encoding="utf-8")
     if output is PlanOutput.JSON:

@@ -6,16 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from catalog import CatalogError, load_for
+from infra.cli.against import deployed_at
 from infra.cli.failure import Failure
 from infra.plan import LockError, Plan, make, read_lock, read_machine
 from infra.plan.file import error_finding, not_built_findings
 from infra.stackfile import StackFileErrors, load_file
 
 
-def plan_file(path: Path) -> Plan:
+def plan_file(path: Path, *, against: str | None = None) -> Plan:
     """Load and plan a stack file against this machine; raises Failure when the lock or the catalog cannot be read.
 
-    What cannot be realised yet is planned all the same, with a finding that says so.
+    What cannot be realised yet is planned all the same, with a finding that says so. `against` is another stack file or
+    a git revision: what serves now.
     """
     try:
         stack = load_file(path, built_only=False)
@@ -26,7 +28,9 @@ def plan_file(path: Path) -> Plan:
     except OSError as unreadable:
         raise Failure(f"{path} cannot be read: {unreadable.strerror}") from unreadable
     try:
-        plan = make(stack, load_for(stack.folder), lock=read_lock(stack.folder), machine=read_machine())
+        deployed = deployed_at(against, path) if against else None
+        lock = read_lock(stack.folder)
+        plan = make(stack, load_for(stack.folder), lock=lock, machine=read_machine(), deployed=deployed)
     except (LockError, CatalogError) as bad:
         raise Failure(str(bad)) from bad
     return replace(plan, findings=(*not_built_findings(stack), *plan.findings))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -77,3 +79,37 @@ def test_a_plan_is_written_as_markdown_and_as_a_page(project: Path) -> None:
     assert code == 0
     assert said.startswith("### Plan for target local: passes")
     assert (project / "plan.html").read_text().startswith("<!doctype html>")
+
+
+EKS = """config:
+  inferform:target: {kind: eks}
+  inferform:services:
+    chat: {engine: scripted, replicas: {min: 1, max: MAX}, resources: {instanceTypes: [c7i.2xlarge]}}
+"""
+
+
+def git(folder: Path, *arguments: str) -> None:
+    author = {
+        "GIT_AUTHOR_NAME": "a",
+        "GIT_AUTHOR_EMAIL": "a@b",
+        "GIT_COMMITTER_NAME": "a",
+        "GIT_COMMITTER_EMAIL": "a@b",
+    }
+    subprocess.run(["git", "-C", folder, *arguments], check=True, capture_output=True, env={**os.environ, **author})
+
+
+def test_a_change_costs_what_it_adds_to_a_revision_or_another_file(project: Path) -> None:
+    stack_file = project / "Pulumi.local.yaml"
+    stack_file.write_text(EKS.replace("MAX", "2"))
+    git(project, "init", "-q")
+    git(project, "add", ".")
+    git(project, "commit", "-qm", "one")
+    stack_file.write_text(EKS.replace("MAX", "4"))
+    _, said = run("plan", "--against", "HEAD")
+    assert "cost against now: 0.00..0.71 USD/h" in said
+    (project / "before.yaml").write_text(EKS.replace("MAX", "3"))
+    _, said = run("plan", "--against", "before.yaml")
+    assert "cost against now: 0.00..0.36 USD/h" in said
+    code, said = run("plan", "--against", "nowhere")
+    assert code == 2
+    assert "neither a stack file nor a git revision" in said
