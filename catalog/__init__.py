@@ -4,6 +4,7 @@ catalog = load()                                # what ships, plus files of the 
 catalog.models["Qwen2.5-7B-Instruct"].config    # the keys of its config.json that sizing needs
 """
 
+from catalog._arguments import Argument, argument_problems, arguments_of, command_line
 from catalog._documents import (
     Catalog,
     Engine,
@@ -19,6 +20,7 @@ from catalog._load import OWN_FILE, CatalogError, load, load_for
 
 __all__ = [
     "OWN_FILE",
+    "Argument",
     "Catalog",
     "CatalogError",
     "Engine",
@@ -29,6 +31,9 @@ __all__ = [
     "Price",
     "Speed",
     "Verified",
+    "argument_problems",
+    "arguments_of",
+    "command_line",
     "load",
     "load_for",
 ]

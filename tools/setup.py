@@ -2,6 +2,7 @@
 
 1. .venv from constraints.txt   2. the Pulumi CLI, found or built   3. the embedded model, repacked once
 4. a file backend and a passphrase for this project   5. with --test: Debian packages for browser tests and benchmarks
+6. with --vllm: vLLM in an environment of its own
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tools import build, venv
+from tools import build, venv, vllm_venv
 from tools.console import StepFailed, report, run, say
 from tools.project import Project
 
@@ -24,7 +25,7 @@ DEBIAN_PACKAGES = {"chromium": "chromium", "nginx": "nginx-light"}
 one), the gateway's benchmarks compare with nginx."""
 
 
-def ensure(project: Project, *, test: bool = False) -> Path:
+def ensure(project: Project, *, test: bool = False, vllm: bool = False) -> Path:
     """Set the project up and return the folder of the Pulumi CLI. Raises StepFailed."""
     with _alone(project.root):
         venv.ensure(project.root)
@@ -39,6 +40,8 @@ def ensure(project: Project, *, test: bool = False) -> Path:
         project.prepare(tools)
         if test:
             _debian_packages()
+        if vllm:
+            vllm_venv.ensure()
     return tools
 
 
@@ -98,9 +101,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--test", action="store_true", help="also what browser tests and benchmarks need (as root: apt-get)"
     )
+    parser.add_argument("--vllm", action="store_true", help="also vLLM, for methods vllm and bladellm")
     options = parser.parse_args(arguments)
     project = Project()
-    ensure(project, test=options.test)
+    ensure(project, test=options.test, vllm=options.vllm)
     say("set up; for a shell with pulumi and inferform on PATH:")
     print(f"source {shown(project.environment_file, project)}")
     return 0

@@ -53,7 +53,7 @@ def long_files(root: Path) -> list[str]:
 def main(which: str) -> int:
     """`check` or `test`. Raises StepFailed where the set-up does not work."""
     project = Project()
-    tools = setup.ensure(project, test=which == "test")
+    tools = setup.ensure(project, test=which == "test", vllm=which == "test")
     suites = CHECKS if which == "check" else {**CHECKS, **TESTS}
     # The tools, and not this project's backend: tests bring their own.
     return run_suites(suites, project, {**os.environ, "PATH": project.path(tools)})

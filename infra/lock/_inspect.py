@@ -11,6 +11,8 @@ from infra.plan.lock import LockedModel
 
 SECONDS = 120
 """A listing and one small file; a hub that takes longer is not answering."""
+CLONE_SECONDS = 1900
+"""A repository is cloned into the cache, where replicas find it; a little longer than git's own limit."""
 KEYS = """
     model_type architectures auto_map hidden_size intermediate_size moe_intermediate_size ffn_hidden_size
     num_hidden_layers num_layers n_layer num_attention_heads n_head num_key_value_heads num_kv_heads n_embd
@@ -31,16 +33,27 @@ class InspectFailed(RuntimeError):
 
 def inspect_source(source: str) -> LockedModel:
     """Ask a hub or bucket for a model's revision, weight bytes and config. Raises InspectFailed."""
-    command = [sys.executable, "-m", "runtime.replica.sources", "inspect", source]
+    return entry(_ask("inspect", source))
+
+
+def mounted_digest(source: str) -> str:
+    """Ask a bucket for the hash of its manifest. Raises InspectFailed."""
+    return str(_ask("manifest", source)["revision"])
+
+
+def _ask(what: str, source: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "runtime.replica.sources", what, source]
+    seconds = CLONE_SECONDS if source.startswith("git+") else SECONDS
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired as late:
-        raise InspectFailed(f"{source} did not answer within {SECONDS} s") from late
+        raise InspectFailed(f"{source} did not answer within {seconds} s") from late
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         reason = lines[-1].removeprefix("error: ") if lines else f"the reader ended with {done.returncode}"
         raise InspectFailed(f"{source}: {reason}" if source not in reason else reason)
-    return entry(json.loads(done.stdout))
+    facts: dict[str, Any] = json.loads(done.stdout)
+    return facts
 
 
 def entry(facts: dict[str, Any]) -> LockedModel:

@@ -9,11 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from catalog import Catalog
+from infra.lock._inspect import mounted_digest
 from infra.plan import Plan, make
 from infra.plan.lock import FILE, Lock, LockedChoice, LockedModel, lock_key
+from infra.plan.mounts import copied_buckets, located
 from infra.stackfile import Stack, model_source
+from runtime.contract.mounts import EMPTY
 
 Inspect = Callable[[str], LockedModel]
+Digest = Callable[[str], str]
+"""What a mounted bucket holds now, as one hash."""
 Say = Callable[[str], None]
 
 
@@ -30,13 +35,17 @@ def needed(stack: Stack, catalog: Catalog) -> Iterator[tuple[str, str]]:
     for service_name, service in sorted(stack.services.items()):
         for version_name, version in sorted(service.versions.items()):
             for text in (version.model, *version.adapters.values()):
-                source = _source(text, catalog) if text is not None else None
+                source = _source(located(text, version), catalog) if text is not None else None
                 if source is not None:
                     yield f"{service_name}/{version_name}", source
 
 
 def _source(text: str, catalog: Catalog) -> str | None:
-    """The source that an entry pins; None for what needs none: paths, embedded weights, unknown catalog ids."""
+    """The source that an entry pins; None for what needs none: paths, embedded weights, unknown ids."""
+    if text.startswith("git+"):
+        return text
+    if text == EMPTY:
+        return None
     source = model_source(text)
     if source.kind == "path":
         return None
@@ -52,6 +61,7 @@ def update(
     lock: Lock | None,
     *,
     inspect: Inspect,
+    digest: Digest = mounted_digest,
     upgrade: Collection[str] = (),
     prune: bool = True,
     say: Say = lambda line: None,
@@ -59,7 +69,8 @@ def update(
     """The lock file that these stacks, all of one project, need.
 
     Entries that are there stay, whatever a hub says by now, unless `upgrade` names their service, service/version or
-    source (or `*` for all). With `prune`, entries that none of the stacks needs go. Raises what `inspect` raises.
+    source (or `*` for all). With `prune`, entries that none of the stacks needs go. Raises what `inspect`
+    and `digest` raise.
     """
     before = lock or Lock()
     models: dict[str, LockedModel] = {}
@@ -69,14 +80,21 @@ def update(
             say(f"asking {source}")
             known = inspect(source)
         models[source] = known
+    mounts: dict[str, str] = {}
+    for key, source in dict.fromkeys(pair for stack in stacks for pair in copied_buckets(stack)):
+        pin = mounts.get(source) or before.mounts.get(source)
+        if pin is None or (source not in mounts and _named(upgrade, key, source)):
+            say(f"asking {source}")
+            pin = digest(source)
+        mounts[source] = pin
     kept = {key: choice for key, choice in before.instances.items() if not _moves(upgrade, key)}
-    draft = before.model_copy(update={"models": models, "instances": kept})
+    draft = before.model_copy(update={"models": models, "instances": kept, "mounts": mounts})
     chosen: dict[str, LockedChoice] = {}
     for stack in stacks:
         chosen |= _instances(make(stack, catalog, lock=draft.model_copy(update={"instances": {**kept, **chosen}})))
     if not prune:
-        models, chosen = {**before.models, **models}, {**kept, **chosen}
-    after = draft.model_copy(update={"models": models, "instances": chosen})
+        models, chosen, mounts = {**before.models, **models}, {**kept, **chosen}, {**before.mounts, **mounts}
+    after = draft.model_copy(update={"models": models, "instances": chosen, "mounts": mounts})
     return Change(lock=after, lines=tuple(_differences(before, after)))
 
 
@@ -115,7 +133,7 @@ def _differences(before: Lock, after: Lock) -> Iterator[str]:
 def _pins(lock: Lock) -> dict[str, str]:
     """What is pinned to what."""
     models = {name: entry.revision for name, entry in lock.models.items()}
-    return {**models, **{name: choice.instance_type for name, choice in lock.instances.items()}}
+    return {**models, **lock.mounts, **{name: choice.instance_type for name, choice in lock.instances.items()}}
 
 
 def write_lock(folder: Path, lock: Lock) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from catalog import Catalog
@@ -20,14 +21,15 @@ from infra.plan.document import (
     VersionPlan,
 )
 from infra.plan.file import import_findings
-from infra.plan.folder import Folder, read_folder
+from infra.plan.folder import Folder, digest_folder, read_folder
 from infra.plan.local import PLACE, Sized, decide_rollout, memory_findings, size, taken
 from infra.plan.lock import Lock
 from infra.plan.machine import Machine
+from infra.plan.mounts import Digest, mount_findings, mounts, pinned
 from infra.plan.offline import offline_findings
 from infra.plan.placing import Placed
 from infra.plan.resolve import folders_of
-from infra.plan.version import Candidate, examine, mounts
+from infra.plan.version import Candidate, examine
 from infra.plan.wishes import method_findings, split_args, start_estimate, start_findings
 from infra.stackfile import LocalTarget, Service, Stack
 from runtime.contract.version import VersionTemplate
@@ -41,19 +43,20 @@ def make(
     machine: Machine | None = None,
     deployed: Deployed | None = None,
     read: Callable[[Path], Folder] = read_folder,
+    digest: Digest = digest_folder,
 ) -> Plan:
     """The plan of a stack.
 
     `lock`: `read_lock(stack.folder)`. `machine`: `read_machine()` on target local. `deployed`: what serves now.
     Each may be absent, and is then unknown. The same input gives the same plan, whatever the order of keys.
-    `read` is the only effect: it reads the model folders that the stack file names.
+    `read` and `digest` are the only effects: they read the model folders and the mounted folders that it names.
     Findings of level error stop a preview; a version that has one may be missing from the plan.
     """
     folders = {text: read(stack.path(text)) for text in dict.fromkeys(folders_of(stack))}
     candidates, findings = _candidates(stack, catalog, lock, folders)
     findings += offline_findings(stack, candidates)
     if isinstance(stack.target, LocalTarget):
-        plan = _local(stack, candidates, findings, machine, catalog)
+        plan = _local(stack, candidates, findings, machine, catalog, partial(pinned, lock=lock, digest=digest))
     else:
         plan = _cluster(stack, candidates, findings, catalog, lock, deployed)
     said = [*plan.findings, *start_findings(stack, plan), *import_findings(stack)]
@@ -74,7 +77,12 @@ def _candidates(
 
 
 def _local(
-    stack: Stack, candidates: list[Candidate], findings: list[Finding], machine: Machine | None, catalog: Catalog
+    stack: Stack,
+    candidates: list[Candidate],
+    findings: list[Finding],
+    machine: Machine | None,
+    catalog: Catalog,
+    pin: Callable[[VersionTemplate], VersionTemplate],
 ) -> Plan:
     sized = [size(candidate, machine) for candidate in candidates]
     if machine is not None:
@@ -87,15 +95,23 @@ def _local(
     for name, service in sorted(stack.services.items()):
         rollout, found = decide_rollout(name, by_service[name], whole, machine)
         findings += found
-        versions = tuple(_version(each, stack, machine, catalog) for each in by_service[name])
+        versions = tuple(_version(each, stack, machine, catalog, pin) for each in by_service[name])
+        for each, version in zip(by_service[name], versions, strict=True):
+            findings += mount_findings(version.template, each.candidate.path)
         findings += _twins(name, versions)
         services.append(_service(name, service, stack, versions, rollout))
     return Plan(target=stack.target.kind, services=tuple(services), findings=tuple(findings))
 
 
-def _version(each: Sized, stack: Stack, machine: Machine | None, catalog: Catalog) -> VersionPlan:
+def _version(
+    each: Sized,
+    stack: Stack,
+    machine: Machine | None,
+    catalog: Catalog,
+    pin: Callable[[VersionTemplate], VersionTemplate],
+) -> VersionPlan:
     candidate = each.candidate
-    template = template_of(candidate, stack, context=each.context, concurrency=each.concurrency, gpus=each.gpus)
+    template = pin(template_of(candidate, stack, context=each.context, concurrency=each.concurrency, gpus=each.gpus))
     if each.gpus and machine is not None and machine.gpus:
         template = template.model_copy(update={"gpu_model": machine.gpus[0].name})
     return VersionPlan(

@@ -6,7 +6,6 @@ that a second plan reads no weights.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import tempfile
@@ -16,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from runtime.contract.paths import cache_folder
+from runtime.contract.tree import content_digest, files_below, tree_digest
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 TRAINING = ("training_args", "optimizer", "scheduler")
+ADAPTER = "adapter_config.json"
 LEFT_OUT = ("README.md", "LICENSE", ".gitattributes")
-CHUNK = 4 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,8 @@ class Folder:
     weight_bytes: int = 0
     pickle_only: bool = False
     remote_code: bool = False
+    adapter: bool = False
+    """It holds a LoRA adapter (adapter_config.json), no model."""
     digest: str = ""
     problem: str = ""
 
@@ -44,7 +46,18 @@ def read_folder(path: Path, *, cache: Path | None = None) -> Folder:
         return Folder(path=path, config={}, problem=str(problem))
 
 
+def digest_folder(path: Path, *, cache: Path | None = None) -> str:
+    """The digest of everything below a folder, which need not hold a model. Raises OSError."""
+    return _digest(path, list(files_below(path)), (cache or cache_folder()) / "digests.json")
+
+
 def _read(path: Path, memory: Path) -> Folder:
+    if (path / ADAPTER).is_file():
+        files = sorted(_files(path))
+        size = sum((path / name).stat().st_size for name in files if name.endswith(".safetensors"))
+        problem = "" if size else f"{path} has no *.safetensors"
+        digest = _digest(path, [name for name in files if name not in LEFT_OUT], memory)
+        return Folder(path=path, config={}, weight_bytes=size, adapter=True, digest=digest, problem=problem)
     if not (path / "config.json").is_file():
         return Folder(path=path, config={}, problem=f"{path} has no config.json")
     config = json.loads((path / "config.json").read_text())
@@ -78,27 +91,19 @@ def _files(path: Path) -> Iterator[str]:
 def _digest(path: Path, names: list[str], memory: Path) -> str:
     """`sha256:` over names and content digests, in the order of the names."""
     known = _remembered(memory)
-    whole = hashlib.sha256()
     new: dict[str, str] = {}
+    contents = []
     for name in names:
         file = (path / name).resolve()
         facts = file.stat()
         key = f"{file}|{facts.st_size}|{facts.st_mtime_ns}"
-        content = known.get(key) or new.get(key) or _content(file)
+        content = known.get(key) or new.get(key) or content_digest(file)
         if key not in known:
             new[key] = content
-        whole.update(f"{name}\0{content}\n".encode())
+        contents.append((name, content))
     if new:
         _remember(memory, {**known, **new})
-    return f"sha256:{whole.hexdigest()}"
-
-
-def _content(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+    return tree_digest(contents)
 
 
 def _remembered(memory: Path) -> dict[str, str]:

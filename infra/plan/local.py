@@ -116,6 +116,7 @@ def memory_findings(sized: Sequence[Sized], machine: Machine) -> Iterator[Findin
     1. One replica alone exceeds the machine: that version is named, with what would fit.
     2. All together at maximum exceed it: the largest is named, with the bound or context that would fit.
     3. GPUs that are declared exist, and hold their share.
+    4. Engine vllm is set up where a version asks for it.
     """
     room = usable(machine)
     alone = [each for each in sized if each.memory > room]
@@ -125,7 +126,15 @@ def memory_findings(sized: Sequence[Sized], machine: Machine) -> Iterator[Findin
     if not alone and together > room:
         yield _too_many(sized, together, room, machine)
     yield from _gpu_findings(sized, machine)
+    yield from _vllm_findings(sized, machine)
     yield from _cpu_findings(sized, machine)
+
+
+def _vllm_findings(sized: Sequence[Sized], machine: Machine) -> Iterator[Finding]:
+    for each in sized:
+        if each.candidate.engine is EngineKind.VLLM and not machine.vllm:
+            text = "engine vllm has its own virtual environment, and it is not set up on this machine"
+            yield _error("vllm-missing", f"{each.candidate.path}.engine", text, "run scripts/setup --vllm")
 
 
 def _error(rule: str, path: str, text: str, fix: str) -> Finding:

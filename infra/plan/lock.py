@@ -47,6 +47,8 @@ class Lock(Document):
     models: dict[str, LockedModel] = Field(default_factory=dict)
     instances: dict[str, LockedChoice] = Field(default_factory=dict)
     images: dict[str, str] = Field(default_factory=dict)
+    mounts: dict[str, str] = Field(default_factory=dict)
+    """Buckets that are mounted: source to the hash of the manifest."""
 
     def text(self) -> str:
         """What stands in the file: sorted and indented, so that a change is a small diff."""

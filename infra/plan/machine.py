@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psutil
 
+from runtime.contract.paths import vllm_python
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineGpu:
@@ -27,6 +29,8 @@ class Machine:
     memory_bytes: int
     available_bytes: int
     gpus: tuple[MachineGpu, ...] = ()
+    vllm: bool = True
+    """vLLM's own virtual environment is there."""
 
 
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
@@ -41,7 +45,7 @@ def read_machine() -> Machine:
     limit, used = _number(CGROUP_LIMIT), _number(CGROUP_USED)
     if limit is not None and limit < total:
         total, free = limit, min(free, max(0, limit - (used or 0)))
-    return Machine(cpus=cores, memory_bytes=total, available_bytes=free, gpus=_gpus())
+    return Machine(cpus=cores, memory_bytes=total, available_bytes=free, gpus=_gpus(), vllm=vllm_python().exists())
 
 
 def _number(path: Path) -> int | None:

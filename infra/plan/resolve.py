@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from catalog import Catalog, Model
@@ -12,8 +12,11 @@ from infra.plan.architecture import Architecture, UnknownArchitecture, read
 from infra.plan.document import Finding, Level
 from infra.plan.folder import Folder
 from infra.plan.lock import Lock, LockedModel
-from infra.stackfile import Stack, model_source
+from infra.plan.mounts import located
+from infra.stackfile import Stack, Version, model_source
 from infra.stackfile.errors import nearest
+from infra.stackfile.sources import is_path
+from runtime.contract.mounts import EMPTY
 from runtime.contract.version import Method, ModelReference
 
 VISION_WIDTH = 2
@@ -38,12 +41,26 @@ class Resolved:
 
 
 def folders_of(stack: Stack) -> Iterator[str]:
-    """Every model or adapter of the stack file that is a path, as it is written there."""
+    """Every model or adapter that is a folder, as the stack file writes it: its own path, or one inside a mount's."""
     for service in stack.services.values():
         for version in service.versions.values():
             for text in (version.model, *version.adapters.values()):
-                if text is not None and model_source(text).kind == "path":
-                    yield text
+                if text is not None and is_path(source := located(text, version)):
+                    yield source
+
+
+def resolve_in(
+    version: Version, text: str, *, path: str, catalog: Catalog, lock: Lock | None, folders: Mapping[str, Folder]
+) -> Resolved | Finding:
+    """A version's model or adapter: one inside a mount is what lies there, and is called by its path, as on EAS."""
+    source = located(text, version)
+    if source == EMPTY:
+        fix = "mount the folder, bucket or repository that has it"
+        return _error("mount-empty", path, f"{text} lies in an empty mount, so there is no model", fix)
+    found = resolve(source, path=path, catalog=catalog, lock=lock, folders=folders)
+    if isinstance(found, Finding) or source == text:
+        return found
+    return replace(found, reference=found.reference.model_copy(update={"name": text.rstrip("/")}))
 
 
 def resolve(
@@ -53,8 +70,10 @@ def resolve(
 
     1. A path: the folder's own files; no lock entry.
     2. A catalog id: the embedded weights where the entry has them, else its hub.
-    3. A hub or bucket: pinned by the lock file; without an entry an error names the command.
+    3. A hub, bucket or repository: pinned by the lock file; without an entry an error names the command.
     """
+    if text.startswith("git+"):  # only mounts have such a source
+        return _locked(text, "", path, lock, None)
     source = model_source(text)
     if source.kind == "path":
         return _folder(text, path, folders[text])
@@ -73,6 +92,38 @@ def resolve(
     if scheme in ("hf", "modelscope"):
         known = next((model for model in catalog.models.values() if model.on(scheme) == source.name), None)
     return _locked(f"{scheme}://{source.name}", source.revision, path, lock, known)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapter:
+    """A LoRA adapter that was found."""
+
+    reference: ModelReference
+    weight_bytes: int
+
+
+def resolve_adapter(
+    version: Version, text: str, *, path: str, lock: Lock | None, folders: Mapping[str, Folder]
+) -> Adapter | Finding:
+    """A LoRA adapter: a folder with adapter_config.json and safetensors, or a hub's or bucket's, pinned by the lock."""
+    source = located(text, version)
+    fix = "name a folder with adapter_config.json and *.safetensors"
+    if source == EMPTY:
+        return _error("adapter-folder", path, f"{text} lies in an empty mount", fix)
+    if is_path(source):
+        folder = folders[source]
+        if folder.problem or not folder.adapter:
+            return _error("adapter-folder", path, folder.problem or f"{folder.path} has no adapter_config.json", fix)
+        name = folder.path.name if source == text else text  # inside a mount: called by its path, as a model is
+        reference = ModelReference(name=name, source=str(folder.path), digest=folder.digest)
+        return Adapter(reference=reference, weight_bytes=folder.weight_bytes)
+    entry = lock.models.get(source) if lock else None
+    if entry is None:
+        text = f"{source} can change, and inferform.lock has no entry for it"
+        return _error("lock-missing", path, text, "run `inferform lock`")
+    place = source if source.startswith("git+") else source.partition("@")[0]
+    name = place.rpartition("/")[2] if source == text else text
+    return Adapter(reference=_pinned(place, entry.revision, name), weight_bytes=entry.weight_bytes)
 
 
 def from_catalog_id(name: str, catalog: Catalog) -> Resolved | None:
@@ -122,6 +173,9 @@ def _from_catalog(model: Model, reference: ModelReference) -> Resolved:
 
 
 def _folder(text: str, path: str, folder: Folder) -> Resolved | Finding:
+    if folder.adapter:
+        text = f"{folder.path} holds a LoRA adapter, no model"
+        return _error("model-folder", path, text, "name the base model here, and the adapter under adapters")
     if folder.problem:
         return _error("model-folder", path, folder.problem, "name a folder with config.json and *.safetensors")
     try:
@@ -146,7 +200,8 @@ def _locked(source: str, revision: str, path: str, lock: Lock | None, known: Mod
     if entry is None and known is not None and re.fullmatch(r"[0-9a-f]{40}", revision):
         return _from_catalog(known, _pinned(source, revision, known.id))
     if entry is None:
-        text = f"{key} can change, and inferform.lock has no entry for it"
+        why = "has sizes that are not known yet" if source.startswith("git+") else "can change"
+        text = f"{key} {why}, and inferform.lock has no entry for it"
         return _error("lock-missing", path, text, "run `inferform lock`")
     return _from_lock(source, path, entry, known)
 
@@ -172,5 +227,5 @@ def _from_lock(source: str, path: str, entry: LockedModel, known: Model | None) 
 
 
 def _pinned(source: str, revision: str, name: str) -> ModelReference:
-    pinned = source if source.startswith("s3://") else f"{source}@{revision}"
+    pinned = source if source.startswith(("s3://", "git+")) else f"{source}@{revision}"
     return ModelReference(name=name, source=pinned, digest=revision)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 
 from catalog import Catalog, Engine, argument_problems
 from infra.plan.architecture import Architecture
@@ -13,10 +12,10 @@ from infra.plan.document import Finding, Level
 from infra.plan.fit import Need
 from infra.plan.folder import Folder
 from infra.plan.lock import Lock
-from infra.plan.resolve import Resolved, resolve
-from infra.stackfile import Service, Stack, Version, model_source, mount_source
+from infra.plan.resolve import Adapter, Resolved, resolve_adapter, resolve_in
+from infra.stackfile import Service, Stack, Version
 from infra.stackfile.checks import ENGINES
-from runtime.contract.version import EngineKind, Method, Mount
+from runtime.contract.version import EngineKind, Method
 
 CONCURRENCY = 16
 """Sequences at once unless the version says otherwise."""
@@ -62,7 +61,7 @@ class Candidate:
     engine: EngineKind | None
     facts: Engine | None
     model: Resolved | None = None
-    adapters: Mapping[str, Resolved] = field(default_factory=dict)
+    adapters: Mapping[str, Adapter] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -137,18 +136,18 @@ def examine(
     if declared.model is not None and owner.method is not Method.PROCESS:
         if (known := catalog.models.get(declared.model)) and owner.method.value not in known.methods:
             return None, [method_finding(known.id, known.methods, owner, path)]
-        found = resolve(declared.model, path=f"{path}.model", catalog=catalog, lock=lock, folders=folders)
+        found = resolve_in(declared, declared.model, path=f"{path}.model", catalog=catalog, lock=lock, folders=folders)
         if isinstance(found, Finding):
             return None, [found]
         model = found
         findings += model_findings(model, owner, declared, path)
-    adapters: dict[str, Resolved] = {}
+    adapters: dict[str, Adapter] = {}
     for adapter, text in declared.adapters.items():
-        found = resolve(text, path=f"{path}.adapters.{adapter}", catalog=catalog, lock=lock, folders=folders)
-        if isinstance(found, Finding):
-            findings.append(found)
+        loaded = resolve_adapter(declared, text, path=f"{path}.adapters.{adapter}", lock=lock, folders=folders)
+        if isinstance(loaded, Finding):
+            findings.append(loaded)
         else:
-            adapters[adapter] = found
+            adapters[adapter] = loaded
     if engine is not None:
         findings += argument_findings(engine, declared, path)
     if any(finding.level is Level.ERROR for finding in findings):
@@ -218,21 +217,3 @@ def method_finding(name: str, methods: Sequence[str], owner: Service, path: str)
     text = f"method {owner.method.value} cannot serve {name}"
     fix = f"methods that can: {', '.join(methods)}"
     return Finding(level=Level.ERROR, rule="model-method", path=path, text=text, fix=fix)
-
-
-def mounts(version: Version, folder: Path) -> tuple[Mount, ...]:
-    """The version's mounts as the contract writes them: paths absolute, git with its commit."""
-    return tuple(
-        Mount(mount_path=mount.mount_path, source=_mount_source(mount.source, folder), read_only=mount.read_only)
-        for mount in version.storage
-    )
-
-
-def _mount_source(text: str, folder: Path) -> str:
-    source = mount_source(text)
-    return str((folder / Path(text).expanduser()).absolute()) if source.kind == "path" else text
-
-
-def source_kind(text: str) -> str:
-    """catalog, path, s3, hf or modelscope."""
-    return model_source(text).kind

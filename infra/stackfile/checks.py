@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from infra.stackfile.errors import Location, StackFileError, dotted, nearest
+from infra.stackfile.errors import ABSENT, Location, StackFileError, dotted, nearest
 from infra.stackfile.resources import Quota
 from infra.stackfile.services import NAME, SERVICE_NAME, Service
 from infra.stackfile.sources import BadSource, Source, model_source, mount_source
@@ -157,7 +157,8 @@ def _source(text: str, parse: Callable[[str], Source], path: Location, folder: P
     try:
         source = parse(text)
     except BadSource as bad:
-        yield StackFileError(path=dotted(path), value=text, reason=str(bad), nearest=bad.hint)
+        shown = ABSENT if bad.secret else text
+        yield StackFileError(path=dotted(path), value=shown, reason=str(bad), nearest=bad.hint)
         return
     if source.kind == "path":
         yield from _folder(text, path, folder)
@@ -185,6 +186,10 @@ def _mounted(model: str, storage: tuple[StorageMount, ...]) -> bool:
 
 def _mount(mount: StorageMount, before: tuple[StorageMount, ...], path: Location) -> Iterator[StackFileError]:
     here = PurePosixPath(mount.mount_path)
+    if ".." in here.parts or here == PurePosixPath("/"):
+        better = "/" + "/".join(part for part in here.parts[1:] if part != "..")
+        hint = f"did you mean {better}?" if better != "/" else "for example /mnt/data"
+        yield StackFileError(path=dotted(path), value=mount.mount_path, reason="is no folder of its own", nearest=hint)
     inside_system = any(here == PurePosixPath(each) or PurePosixPath(each) in here.parents for each in SYSTEM_FOLDERS)
     if inside_system and here != PurePosixPath("/dev/shm"):
         yield StackFileError(

@@ -21,19 +21,14 @@ class NotYet:
 LOCAL: tuple[NotYet, ...] = (
     NotYet("mirrors"),
     NotYet("resourceGroups.*.spot"),
-    NotYet("services.*.method", ("process",), "standard, and bladellm with engine transformers, are available"),
+    NotYet("services.*.method", ("process",), "standard, vllm and bladellm are available"),
     NotYet("services.*.resources.spot"),
     NotYet("services.*.resources.gpuFraction"),
-    NotYet("services.*.versions.*.engine", ("vllm",), "transformers and scripted are available"),
-    NotYet("services.*.versions.*.adapters"),
-    NotYet("services.*.versions.*.storage"),
     NotYet("services.*.versions.*.probes"),
     NotYet("services.*.versions.*.replicas.target"),
     NotYet("services.*.versions.*.replicas.idleSeconds"),
     NotYet("services.*.versions.*.replicas.cron"),
 )
-DEFAULT_VLLM = {"bladellm": "write engine: transformers", "vllm": "method standard also answers /v1/chat/completions"}
-"""Methods whose engine is vllm by default -> what is available instead."""
 TARGETS = ("kubernetes", "eks")
 """Kinds of target that are not built yet."""
 
@@ -50,30 +45,12 @@ def not_available(
         ]
     if kind != "local":
         return []
-    found = [
+    return [
         StackFileError(path=dotted(at), value=value, reason="is not available on target local yet", nearest=row.instead)
         for row in rows
         for at, value in _matches(config, row.path.split("."), ())
         if (value in row.values if row.values else bool(value))
     ]
-    return [*found, *_default_engines(config)]
-
-
-def _default_engines(config: Mapping[str, Any]) -> Iterator[StackFileError]:
-    """A version without an engine gets its method's own, and for two methods that is vllm."""
-    for at, version in _matches(config, ("services", "*", "versions", "*"), ()):
-        method = config["services"][at[1]].get("method")
-        if (
-            isinstance(method, str)
-            and method in DEFAULT_VLLM
-            and isinstance(version, Mapping)
-            and not version.get("engine")
-        ):
-            yield StackFileError(
-                path=dotted((*at, "engine")),
-                reason=f"is vllm unless it is set (method {method}), which is not available on target local yet",
-                nearest=DEFAULT_VLLM[method],
-            )
 
 
 def _matches(data: Any, pattern: Sequence[str], at: Location) -> Iterator[tuple[Location, Any]]:

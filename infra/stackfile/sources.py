@@ -24,11 +24,11 @@ class Source:
 
 
 class BadSource(ValueError):
-    """A source that cannot be read; `hint` is the nearest that could."""
+    """A source that cannot be read; `hint` is the nearest that could, `secret`: the source itself is not to be shown."""
 
-    def __init__(self, reason: str, hint: str = "") -> None:
+    def __init__(self, reason: str, hint: str = "", *, secret: bool = False) -> None:
         super().__init__(reason)
-        self.hint = hint
+        self.hint, self.secret = hint, secret
 
 
 def is_path(text: str) -> bool:
@@ -80,6 +80,12 @@ def mount_source(text: str) -> Source:
         url, _, commit = rest.rpartition("@")
         if not url or not re.fullmatch(r"[0-9a-f]{7,40}", commit):
             raise BadSource("a git source ends in @ and a commit", f"for example {scheme}://{url or rest}@<commit>")
+        if scheme == "git+https" and "@" in url:
+            raise BadSource(
+                "has a user or a password in its URL, and a stack file holds no secrets",
+                f"{scheme}://{url.rpartition('@')[2]}@{commit}, with a credential helper of git's",
+                secret=True,
+            )
         return Source(kind="git", name=f"{scheme.removeprefix('git+')}://{url}", revision=commit)
     raise BadSource(
         f"{scheme}:// is not a source of mounts",

@@ -27,6 +27,8 @@ DOCUMENT_SUFFIXES = (".txt", ".md", ".docx", ".pdf")
 # Environment ---------------------------------------------------------------------------------------------------------
 CACHE_ENV = "INFERFORM_CACHE"
 """Overrides the user's cache folder (models, built tools)."""
+VLLM_PYTHON_ENV = "INFERFORM_VLLM_PYTHON"
+"""Names another interpreter that has vLLM installed."""
 
 # Metrics (Prometheus names; histograms in seconds) -------------------------------------------------------------------
 METRIC_TTFT = "inferform_ttft_seconds"

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from runtime.contract.names import CACHE_ENV
+from runtime.contract.names import CACHE_ENV, VLLM_PYTHON_ENV
 
 
 def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
@@ -16,6 +16,11 @@ def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
         return Path(own)
     base = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME", "~")).expanduser() / ".cache")
     return Path(base) / "inferform"
+
+
+def vllm_python(environment: Mapping[str, str] = os.environ) -> Path:
+    """The interpreter of vLLM's own virtual environment, made by `scripts/setup --vllm`: its pins clash with ours."""
+    return Path(environment.get(VLLM_PYTHON_ENV) or cache_folder(environment) / "venvs" / "vllm" / "bin" / "python")
 
 
 def runtime_folder(state: Path, environment: Mapping[str, str] = os.environ) -> Path:

@@ -33,7 +33,9 @@ class ModelReference(Document):
     """Which weights. `digest` pins the content: a path's content hash, a hub's commit, an S3 manifest's hash."""
 
     name: str
-    source: str  # /absolute/folder | embedded://NAME | hf://org/name@revision | modelscope://org/name@revision | s3://...
+    source: (
+        str  # /absolute/folder | embedded://NAME | hf://org/name@revision | modelscope://org/name@revision | s3://...
+    )
     digest: str
 
 

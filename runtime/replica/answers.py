@@ -79,6 +79,11 @@ def internal_error() -> web.Response:
     return error(500, "InternalError", "internal error")
 
 
+def queue_full(message: str) -> web.Response:
+    """450: more requests wait than the replica may queue (3.2)."""
+    return error(450, "QueueFull", message, reason="Queue Full", close=True)
+
+
 def status_of(problem: Exception) -> int:
     """The status code of what an engine raised for one request."""
     match problem:
@@ -94,7 +99,7 @@ def engine_error(problem: Exception) -> web.Response:
     """What an engine raised for one request, in the gateway's shape."""
     match status_of(problem):
         case 450:
-            return error(450, "QueueFull", str(problem), reason="Queue Full", close=True)
+            return queue_full(str(problem))
         case 400:
             return bad_request(str(problem))
         case status:

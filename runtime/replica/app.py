@@ -32,7 +32,7 @@ class App:
 
     def __init__(self, replica: Replica) -> None:
         self._replica = replica
-        self._routes: Routes = routes_of(replica.spec.template.method)
+        self._routes: Routes = routes_of(replica.spec.template.method, replica.spec.template.engine)
         self._headers = {
             names.VERSION_HEADER: replica.spec.hash,
             names.REPLICA_HEADER: replica.spec.replica,

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from runtime.contract.version import Method
+from runtime.contract.version import EngineKind, Method
 from runtime.replica import answers
 from runtime.replica.call import UPGRADE, Call, Handler, Routes
-from runtime.replica.protocols import bladellm, chatllm, knowledge, openai, websocket
+from runtime.replica.protocols import bladellm, chatllm, knowledge, openai, passthrough, websocket
 from runtime.web.page import build_page
 
 
-def routes_of(method: Method) -> Routes:
+def routes_of(method: Method, engine: EngineKind | None) -> Routes:
     """Path -> method -> handler. ChatLLM is at the root of every method; `/v1` speaks one dialect."""
     routes: dict[str, dict[str, Handler]] = {
         "/": {"POST": chatllm.answer, UPGRADE: websocket.converse},
         **knowledge.routes(),
     }
+    if method is Method.VLLM and engine is EngineKind.VLLM:
+        return {**routes, **passthrough.routes()}
     if method in (Method.STANDARD, Method.VLLM):
         routes |= {
             "/v1/models": {"GET": openai.models},

@@ -30,10 +30,16 @@ async def fetch(reference: ModelReference, cache: Path, report: Progress, *, tru
     def say(detail: str) -> None:
         loop.call_soon_threadsafe(report, detail)
 
-    # A thread of its own that ends: repacking the embedded model uses torch, and a thread that ever did, kept in a
-    # pool, would slow down the engine's (see the transformers engine's worker).
+    return await aside(partial(fetch_source, source, reference.digest, cache, say, trust or Trust()))
+
+
+async def aside(job: Callable[[], Path]) -> Path:
+    """What a blocking job returns or raises.
+
+    In a thread of its own, which ends: repacking the embedded model uses torch, and a thread that ever did, kept in a
+    pool, would slow down the engine's (see the transformers engine's worker). No process waits for it at its end.
+    """
     done: Future[Path] = Future()
-    job = partial(fetch_source, source, reference.digest, cache, say, trust or Trust())
     threading.Thread(target=_complete, args=(done, job), name="fetch", daemon=True).start()
     return await asyncio.wrap_future(done)
 
@@ -64,6 +70,13 @@ def fetch_source(source: Source, digest: str, cache: Path, say: Progress, trust:
                 return embedded_model_folder(cache, say=say)
             except EmbeddedModelMissing as error:
                 raise SourceError(str(error)) from error
+        case "git":
+            from runtime.replica.sources.git import repository
+
+            folder = repository(source, cache, say) / source.folder
+            if not folder.is_dir():
+                raise SourceError(f"{source.place} has no folder {source.folder} at {source.revision}")
+            return folder
         case _:
             return _fetch_remote(source, digest, cache, say, trust)
 

@@ -1,15 +1,19 @@
-"""What a model source's text means: `/folder`, `embedded://NAME`, `hf://org/name@revision`, `s3://bucket/prefix`."""
+"""What a model source's text means: `/folder`, `embedded://NAME`, `hf://org/name@revision`, `s3://bucket/prefix`,
+`git+https://host/repository@commit#folder`.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-Scheme = Literal["path", "embedded", "hf", "modelscope", "s3"]
+Scheme = Literal["path", "embedded", "hf", "modelscope", "s3", "git"]
 _SCHEMES = ("embedded", "hf", "modelscope", "s3")
+_GIT = ("git+https", "git+ssh", "git+file")
 _REVISION = re.compile(r"[A-Za-z0-9._/-]+")
+_COMMIT = re.compile(r"[0-9a-f]{7,40}")
 
 
 class SourceError(ValueError):
@@ -18,11 +22,12 @@ class SourceError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A parsed source. `place`: the folder, the embedded name, `org/name` or `bucket/prefix`."""
+    """A parsed source. `place`: the folder, the embedded name, `org/name`, `bucket/prefix` or git's URL."""
 
     scheme: Scheme
     place: str
-    revision: str = ""  # hubs only; "" = the hub's default branch
+    revision: str = ""  # hubs: "" = the default branch; git: the commit
+    folder: str = field(default="", repr=False)  # git: inside the repository; two folders of one commit are one clone
 
     @property
     def folder_name(self) -> str:
@@ -36,11 +41,12 @@ def parse_source(text: str) -> Source:
     if text.startswith("/"):
         return Source("path", text)
     scheme, colon, place = text.partition("://")
+    if scheme in _GIT:
+        return _git(text, scheme.removeprefix("git+"), place)
     place = place.rstrip("/")
     if not colon or scheme not in _SCHEMES:
-        raise SourceError(
-            f"source {text!r}: neither an absolute folder nor one of {', '.join(f'{name}://' for name in _SCHEMES)}"
-        )
+        known = ", ".join(f"{name}://" for name in (*_SCHEMES, *_GIT))
+        raise SourceError(f"source {text!r}: neither an absolute folder nor one of {known}")
     revision = ""
     if scheme in ("hf", "modelscope"):
         place, _, revision = place.partition("@")
@@ -51,3 +57,13 @@ def parse_source(text: str) -> Source:
     if not place:
         raise SourceError(f"source {text!r}: nothing follows {scheme}://")
     return Source(scheme, place, revision)  # type: ignore[arg-type]
+
+
+def _git(text: str, scheme: str, place: str) -> Source:
+    url, at, rest = place.rpartition("@")
+    commit, _, folder = rest.partition("#")
+    if not at or not url or not _COMMIT.fullmatch(commit):
+        raise SourceError(f"source {text!r}: expected git+{scheme}://host/repository@commit[#folder]")
+    if ".." in folder.split("/") or folder.startswith("/"):
+        raise SourceError(f"source {text!r}: {folder!r} leaves the repository")
+    return Source("git", f"{scheme}://{url}", commit, folder.strip("/"))

@@ -89,7 +89,7 @@ def test_a_folder_is_known_by_its_content(tmp_path: Path) -> None:
 def test_weights_are_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = model_folder(tmp_path / "model")
     first = read_folder(folder)
-    monkeypatch.setattr("infra.plan.folder._content", lambda file: pytest.fail(f"{file} was read again"))
+    monkeypatch.setattr("infra.plan.folder.content_digest", lambda file: pytest.fail(f"{file} was read again"))
     assert read_folder(folder) == first
 
 

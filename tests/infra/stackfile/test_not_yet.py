@@ -44,18 +44,6 @@ def test_data_of_a_wrong_shape_is_passed_over() -> None:
     assert not_available({"target": "local", "services": {"chat": 3, "two": {"versions": "x"}}}, rows=ROWS) == []
 
 
-def test_a_version_whose_methods_own_engine_is_not_built_is_told_what_is() -> None:
-    config = {
-        "services": {
-            "blade": {"method": "bladellm", "versions": {"v1": {}, "v2": {"engine": "transformers"}}},
-            "plain": {"method": "standard", "versions": {"v1": {}}},
-        }
-    }
-    (found,) = not_available(config, rows=ROWS)
-    assert found.path == "services.blade.versions.v1.engine"
-    assert found.nearest == "write engine: transformers"
-
-
 def test_every_row_names_a_key_that_there_is() -> None:
     models = {"services": Service, "resourceGroups": ResourceGroup, "mirrors": None}
     for row in LOCAL:

@@ -9,7 +9,7 @@ import os
 
 # Read when torch loads its OpenMP. By default a waiting thread spins for milliseconds, and where others want the cores
 # each step then waits for threads that were put to sleep in the middle: seconds a token instead of a tenth of one.
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 from runtime.replica.engines.transformers.engine import TransformersEngine
 

@@ -1,0 +1,73 @@
+"""Storage mounts where a replica is a plain process: what they are for, and how texts that name them are read. Pure.
+
+On local nothing lies at a `mountPath`, for there is no mount namespace. What names a path inside a mount is read as one
+inside the place where the mount was prepared: the model and the adapters when the plan is made (they are resolved at the
+mount's source), the values of `engineArgs` and `env` when the replica starts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from runtime.contract.version import Mount, VersionTemplate
+
+EMPTY = "empty://"
+SHARED_MEMORY = "/dev/shm"
+"""EAS mounts memory there; the machine's own is already in its place."""
+
+
+def inside(path: str, mount_path: str) -> str | None:
+    """Where below a mount a path lies: `""` is the mount itself, None is elsewhere."""
+    here, mount = PurePosixPath(path), PurePosixPath(mount_path)
+    if mount != here and mount not in here.parents:
+        return None
+    below = here.relative_to(mount).as_posix()
+    return "" if below == "." else below
+
+
+def prepared(template: VersionTemplate) -> tuple[Mount, ...]:
+    """The mounts that a replica makes ready before its engine starts.
+
+    1. One that a value of engineArgs or env names.
+    2. One that holds neither the model nor an adapter: it was declared for something.
+    3. Not one that only holds those: they are read where they come from, and a bucket of models is not copied for one.
+    """
+    held = [each.name for each in (template.model, *template.adapters.values()) if each is not None]
+    texts = [*_texts(template.engine_args), *template.env.values()]
+    return tuple(
+        mount
+        for mount in template.storage
+        if any(_pattern(mount.mount_path).search(text) for text in texts)
+        or all(inside(name, mount.mount_path) is None for name in held)
+    )
+
+
+def translate(value: Any, places: Mapping[str, str]) -> Any:
+    """JSON data in which every path inside a mount became one inside its place. `places`: mount path -> folder."""
+    if isinstance(value, str):
+        # All at once: a place may itself lie below another mount's path.
+        return _pattern(*places).sub(lambda found: places[found[0]], value) if places else value
+    if isinstance(value, Mapping):
+        return {key: translate(each, places) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [translate(each, places) for each in value]
+    return value
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _texts(each)
+
+
+def _pattern(*mount_paths: str) -> re.Pattern[str]:
+    """A mount's path as a whole: `/data`, `/data/x`, `--in=/data`, `/bin:/data`; not `/data2`, `/a/data`, `s3://b/data`."""
+    return re.compile(rf"(?<![\w./~-])(?:{'|'.join(map(re.escape, mount_paths))})(?![\w.-])")

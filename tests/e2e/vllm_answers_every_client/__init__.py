@@ -1,0 +1,1 @@
+"""Promise: the real vLLM behind methods vllm and bladellm: OpenAI passed through, ChatLLM and BladeLLM beside it."""
