@@ -7,12 +7,13 @@ replicas, packed largest first, which is one way to pack and not a promise.
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
 from infra.plan.document import Finding, Plan, VersionPlan
-from infra.plan.packing import assign
+from infra.plan.packing import assign, nodes_needed
 from infra.plan.text import Row, summary, table, verdict
 
 STYLE = """
@@ -30,6 +31,7 @@ th { font-weight: 600 } .scroll { overflow-x: auto }
   color: #fff; text-overflow: ellipsis; border-right: 1px solid #fff8 }
 .node.missing { border: 2px dashed var(--error) }
 """.strip()
+MOST_REPLICAS = 2000
 MOST_NODES = 200
 """Nodes drawn of one pool; a note says how many more there are."""
 
@@ -88,7 +90,9 @@ class Pool:
     name: str
     allowed: int | None
     """Nodes at most; None: public, no limit here."""
+    needed: int
     nodes: tuple[tuple[tuple[str, float], ...], ...]
+    """Those of the first MOST_REPLICAS replicas."""
 
 
 def pools(plan: Plan) -> Iterator[Pool]:
@@ -106,15 +110,19 @@ def pools(plan: Plan) -> Iterator[Pool]:
     for name in sorted(members):
         places = [(key, version.placement, version.bounds.max) for key, version in members[name]]
         capacity = min(place.node_slots for _, place, _ in places if place)
-        replicas = [(key, place.slots) for key, place, count in places if place for _ in range(count)]
-        nodes = assign(replicas, capacity=capacity)
+        sizes: Counter[int] = Counter()
+        for _, place, count in places:
+            sizes[place.slots if place else 0] += count
+        drawn = [(key, place.slots) for key, place, count in places if place for _ in range(min(count, MOST_REPLICAS))]
+        nodes = assign(drawn[:MOST_REPLICAS], capacity=capacity)
         shares = tuple(tuple((key, slots / capacity) for key, slots in node) for node in nodes)
-        yield Pool(name=name, allowed=limits.get(name), nodes=shares)
+        needed = max(len(nodes), nodes_needed(sizes, capacity=capacity))
+        yield Pool(name=name, allowed=limits.get(name), needed=needed, nodes=shares)
 
 
 def _pool(pool: Pool) -> Iterator[str]:
     allowed = f" of {pool.allowed}" if pool.allowed is not None else ""
-    yield f"<h3>{escape(pool.name)}: {len(pool.nodes)}{allowed} nodes</h3>"
+    yield f"<h3>{escape(pool.name)}: {pool.needed}{allowed} nodes</h3>"
     yield '<div class="pool">'
     for index, node in enumerate(pool.nodes[:MOST_NODES]):
         missing = " missing" if pool.allowed is not None and index >= pool.allowed else ""
@@ -125,11 +133,11 @@ def _pool(pool: Pool) -> Iterator[str]:
             + "</div>"
         )
     if pool.allowed is not None:
-        spare = min(MOST_NODES, pool.allowed) - len(pool.nodes)
+        spare = min(MOST_NODES, pool.allowed) - pool.needed
         yield from ('<div class="node" title="free"></div>' for _ in range(spare))
     yield "</div>"
-    if len(pool.nodes) > MOST_NODES:
-        yield f"<p>and {len(pool.nodes) - MOST_NODES} more nodes</p>"
+    if pool.needed > MOST_NODES:
+        yield f"<p>and {pool.needed - MOST_NODES} more nodes</p>"
 
 
 def _block(key: str, share: float) -> str:
