@@ -53,7 +53,7 @@ def summary(plan: Plan) -> Iterator[str]:
     """What follows from the table, a sentence each: places, rollouts, starts, headroom, costs."""
     versions = [(service, version) for service in plan.services for version in service.versions]
     yield from _together(_place(service, version) for service, version in versions if version.placement)
-    yield from _together(_held(service, version) for service, version in versions if version.placement)
+    yield from _together(_held(service, version) for service, version in versions if version.terms)
     yield from _together(_rollout(service) for service in plan.services if service.versions)
     yield from _together(_start(service) for service in plan.services if any(v.cold_start for v in service.versions))
     for row in plan.headroom:
@@ -160,18 +160,15 @@ def _place(service: ServicePlan, version: VersionPlan) -> tuple[str, str]:
 def _held(service: ServicePlan, version: VersionPlan) -> tuple[str, str]:
     """What each device holds, largest first, and how far it could go."""
     placement = version.placement
-    assert placement is not None
     terms = sorted(version.terms, key=lambda term: -term.bytes)
     parts = " + ".join(f"{term.name} {gib(term.bytes)}" for term in terms)
     whole = gib(sum(term.bytes for term in terms))
-    device = "each GPU" if placement.gpus else "a replica"
+    device = "each GPU" if version.template.gpus else "a replica"
     could = ""
-    if placement.reach is not None:
+    if placement is not None and placement.reach is not None:
         could = f"; up to {placement.reach.context} tokens, or {placement.reach.concurrency} sequences"
-    return (
-        f"{service.name}/{version.name}",
-        f": {device} holds {whole} of {gib(placement.room_bytes)} GiB: {parts}{could}",
-    )
+    room = f" of {gib(placement.room_bytes)}" if placement is not None else ""
+    return f"{service.name}/{version.name}", f": {device} holds {whole}{room} GiB: {parts}{could}"
 
 
 def _start(service: ServicePlan) -> tuple[str, str]:
