@@ -5,4 +5,4 @@ from __future__ import annotations
 import os
 
 # See runtime/replica/engines/transformers/__init__.py: threads that wait must not keep the cores from those that work.
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+os.environ.setdefault("GOMP_SPINCOUNT", "3000")

@@ -42,7 +42,7 @@ class Side:
 
     def __init__(self, name: str, url: str, session: aiohttp.ClientSession, tokens: int) -> None:
         self.name, self.url, self.session, self.tokens = name, url, session, tokens
-        self.first: list[float] = []  # seconds to the first bytes of each answer of the last run
+        self.first: list[float] = []  # seconds to the first text of each answer of the last run
 
     async def ask(self, number: int) -> None:
         """One whole streamed answer."""
@@ -55,15 +55,17 @@ class Side:
         await asyncio.gather(*(self.ask(number) for number in range(streams)))
         return streams * self.tokens / (time.perf_counter() - begin)
 
-    async def stream(self, url: str, body: dict[str, object]) -> bytes:
-        """POST and read to the end; notes the time of the first bytes of the body."""
+    async def stream(self, url: str, body: dict[str, object], text: re.Pattern[bytes]) -> bytes:
+        """POST and read to the end; notes when the first text was there."""
         begin = time.perf_counter()
         pieces: list[bytes] = []
+        waiting = True
         async with self.session.post(url, json=body) as response:
             async for piece in response.content.iter_any():
-                if not pieces:
-                    self.first.append(time.perf_counter() - begin)
                 pieces.append(piece)
+                if waiting and text.search(piece):
+                    waiting = False
+                    self.first.append(time.perf_counter() - begin)
             assert response.status == 200, b"".join(pieces)
         return b"".join(pieces)
 
@@ -73,7 +75,7 @@ class Ours(Side):
 
     async def ask(self, number: int) -> None:
         body = {"prompt": prompt(number), "max_new_tokens": self.tokens, "do_sample": False, "use_stream_chat": True}
-        await self.stream(self.url + "/", body)
+        await self.stream(self.url + "/", body, re.compile(rb"."))
 
     async def run(self, streams: int) -> float:
         before = await self.counted()
@@ -102,7 +104,7 @@ class Peer(Side):
             "temperature": 0,
             "stream": True,
         }
-        answer = await self.stream(self.url + "/v1/chat/completions", body)
+        answer = await self.stream(self.url + "/v1/chat/completions", body, re.compile(rb'"content": ?"[^"]'))
         assert b'"finish_reason":"length"' in answer.replace(b" ", b""), answer[-300:]
 
 
@@ -189,7 +191,7 @@ def free_port() -> int:
 
 
 async def compare(sides: tuple[Side, Side], streams: int, pairs: int) -> tuple[Ratio, list[float]]:
-    """Warm up both, then measure in turn; also the median time to the first bytes of each side."""
+    """Warm up both, then measure in turn; also the median time to the first text of each side."""
     found: tuple[list[float], list[float]] = ([], [])
     first: tuple[list[float], list[float]] = ([], [])
     for side in sides:
@@ -223,7 +225,7 @@ async def main(arguments: Iterable[str] | None = None) -> None:
         for streams in options.streams:
             ratio, first = await compare(sides, streams, options.pairs)
             print(ratio.line(f"  {streams:2} streams", "tokens/s"))
-            print(f"     first bytes, median: ours {first[0] * 1000:.0f} ms, peer {first[1] * 1000:.0f} ms", flush=True)
+            print(f"     first text, median: ours {first[0] * 1000:.0f} ms, peer {first[1] * 1000:.0f} ms", flush=True)
 
 
 if __name__ == "__main__":
