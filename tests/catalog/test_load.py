@@ -82,3 +82,13 @@ def test_a_broken_file_is_named_with_entry_and_field(tmp_path: Path, text: str, 
     own.write_text(text)
     with pytest.raises(CatalogError, match=said):
         load([own])
+
+
+def test_the_example_of_the_documentation_loads(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/catalog.md").read_text()
+    own = tmp_path / "own.yaml"
+    own.write_text(page.partition("```yaml\n")[2].partition("```")[0])
+    catalog = load([own])
+    assert catalog.instances["g5.xlarge"].vcpus == 4
+    assert catalog.instances["g5.xlarge"].prices[0].amount == 0.7
+    assert catalog.engines["vllm"].process_bytes == load().engines["vllm"].process_bytes
