@@ -20,8 +20,8 @@ from runtime.contract.document import Document
 from runtime.contract.host import GatewaySettings
 from runtime.contract.paths import host_socket, runtime_folder
 
-OURS = ("host.lock", "specs", "settings", "logs", "data")
-"""What a host leaves in its state folder beside its database."""
+OURS = ("host.lock", "specs", "settings", "logs")
+"""What a host leaves in its state folder beside its database and its services' data."""
 GATEWAY_SECONDS = 30.0
 
 
@@ -114,6 +114,10 @@ class HostHandler(Handler[HostInputs]):
         for path in folder.glob(f"{DATABASE}*"):
             path.unlink(missing_ok=True)
         shutil.rmtree(runtime_folder(folder), ignore_errors=True)
+        if kept := _prune(folder / "data"):
+            operation.info(
+                f"kept what users brought: {kept} files in {folder / 'data'}; delete it when nobody needs it"
+            )
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
 
@@ -178,6 +182,17 @@ def _host_binds(path: str, settings: GatewaySettings) -> bool:
         return HostClient(Path(path), timeout=0.05).host().gateway.settings == settings
     except (HostGone, HostProblem):
         return False
+
+
+def _prune(data: Path) -> int:
+    """Delete empty folders; how many files there are, which are not ours to delete (uploaded documents, say)."""
+    for path in sorted(data.rglob("*"), reverse=True):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+    files = sum(path.is_file() for path in data.rglob("*"))
+    if not files and data.is_dir():
+        data.rmdir()
+    return files
 
 
 def _wait_for_end(pid: int, operation: Operation, seconds: float = 30) -> None:

@@ -16,12 +16,14 @@ from infra.provider.hosts import Hosts, host_environment
 from infra.provider.operation import Operation, Refused
 from runtime.contract.host import GatewaySettings
 from runtime.contract.paths import host_socket
+from tests.infra.provider.conftest import Said
 from tests.infra.provider.fake_host import FakeHost
 
 DAEMON = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
+from tests.infra.provider.conftest import Said
 from tests.infra.provider.fake_host import FakeHost
 import threading, os
 with FakeHost(Path(sys.argv[1]), stack=sys.argv[2], pid=os.getpid()) as host:
@@ -65,11 +67,21 @@ def test_an_absent_host_is_started_in_a_session_of_its_own_and_shut_down(state: 
     assert process.cmdline()[1] == "-c"
     assert psutil.Process(process.pid).terminal() is None
     (state / "logs" / "chat").mkdir()
+    (state / "data" / "chat").mkdir(parents=True)
     handler.delete(id, outputs, args, operation)
     assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     assert not state.exists()
     assert not host_socket(state).parent.exists()
     handler.delete(id, outputs, args, operation)  # gone already is fine
+
+
+def test_what_users_brought_outlives_the_host(state: Path, operation: Operation, said: Said) -> None:
+    document = state / "data" / "chat" / "uploads" / "a.txt"
+    document.parent.mkdir(parents=True)
+    document.write_text("theirs")
+    HostHandler(Hosts()).delete("id", {}, inputs(state, 8099)[1], operation)
+    assert document.read_text() == "theirs"
+    assert "kept what users brought: 1 files" in said.text
 
 
 def test_a_host_that_cannot_start_says_why(state: Path, operation: Operation) -> None:
