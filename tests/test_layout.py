@@ -23,6 +23,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "infra.stackfile": ("catalog", "runtime.contract"),
     "infra.plan": ("catalog", "runtime.contract", "infra.stackfile"),
     "infra.lock": ("catalog", "runtime.contract", "infra.stackfile", "infra.plan"),
+    "infra.policy": ("catalog", "runtime.contract", "infra"),
     "infra.resources": ("catalog", "runtime.contract", "infra.stackfile", "infra.plan"),
     "components": ("catalog", "runtime.contract", "infra.stackfile", "infra.plan", "infra.resources"),
     "infra.provider": ("catalog", "runtime.contract", "infra", "components"),
