@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -173,14 +173,22 @@ class Handler(Generic[Inputs]):
         )
 
 
-def refreshed(inputs: Values, actual: Document, *, type: Callable[[Any], Document]) -> Values:
-    """The inputs of a refresh: as they were when they say what is there, else what is there.
+def refreshed(inputs: Values, actual: Document) -> Values:
+    """The inputs of a refresh: property by property as they were where they say what is there, else what is there.
 
-    Equal documents may be written differently (defaults left out), and a refresh must not show that.
+    Equal values may be written differently (defaults left out), and a refresh must not show that.
     """
-    if inputs and type(plain(inputs)) == actual:
-        return inputs
-    return actual.to_data()
+    found = actual.model_dump(mode="json", by_alias=True, exclude_none=True)
+    if not inputs:
+        return found
+    declared = type(actual).model_validate(plain(inputs))
+    for name, field in type(actual).model_fields.items():
+        key = field.alias or name
+        if getattr(declared, name) == getattr(actual, name):
+            found.pop(key, None)
+            if key in inputs:
+                found[key] = inputs[key]
+    return found
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:

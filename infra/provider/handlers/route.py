@@ -111,7 +111,7 @@ class RouteHandler(Handler[RouteInputs]):
             gateway = endpoint(settings.to_data() if settings else {})
         table = state.table.model_dump(exclude={"generation"})
         actual = RouteInputs.model_validate({**table, "state": where.state, "gateway": gateway})
-        inputs = refreshed(inputs, actual, type=RouteInputs.model_validate)
+        inputs = refreshed(inputs, actual)
         return inputs, {**inputs, "endpoint": actual.endpoint(), "generation": state.table.generation}
 
     def _wait(self, host: HostClient, service: str, generation: int, operation: Operation) -> int:

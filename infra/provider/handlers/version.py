@@ -44,7 +44,7 @@ class VersionHandler(Handler[VersionInputs]):
     outputs: ClassVar = {
         "present": {"type": "boolean", "description": "Whether the host knew it when it was last looked at."}
     }
-    replace_on = frozenset({"state", "service", "hash", "template"})
+    undiffed = frozenset({"template"})  # its hash says whether it changed
     not_repeated = frozenset({"template"})
     observed = "present"
 
@@ -91,5 +91,5 @@ class VersionHandler(Handler[VersionInputs]):
             template=record.template,
             replicas=record.bounds,
         )
-        inputs = refreshed(inputs, actual, type=VersionInputs.model_validate)
+        inputs = refreshed(inputs, actual)
         return inputs, {**self.repeated(inputs), "present": True}

@@ -75,7 +75,7 @@ def test_lost_or_altered_versions_are_drift(host: FakeHost, operation: Operation
     assert "bounds" in handler.drift(id, values, outputs)
     found = handler.read(id, values, outputs, operation)
     assert found is not None
-    assert found[0]["replicas"] == {"min": 0, "max": 9}
+    assert found[0] == {**values, "replicas": {"min": 0, "max": 9}}
     host.versions.clear()
     assert handler.drift(id, values, outputs) == "the host does not know it"
     assert handler.read(id, values, outputs, operation) is None
@@ -180,7 +180,7 @@ def test_a_table_changed_by_another_hand_is_drift_and_seen_by_a_refresh(host: Fa
     assert handler.drift(id, values, outputs) == "the host has another table"
     found = handler.read(id, values, outputs, operation)
     assert found is not None
-    assert (found[0]["webui"], found[1]["generation"]) == (True, 7)
+    assert (found[0], found[1]["generation"]) == ({**values, "webui": True}, 7)
 
 
 def test_weights_must_be_a_whole(state: Path) -> None:
