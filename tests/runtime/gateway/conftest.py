@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from tests.runtime.gateway.harness import Replica, Script, answering
 
@@ -27,3 +29,8 @@ async def replica() -> AsyncIterator[MakeReplica]:
         yield start
         for each in started:
             await each.stop()
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run on the loop that the process runs on."""
+    return {"uvloop": uvloop.new_event_loop}
