@@ -36,6 +36,8 @@ class Resolved:
     pickle_only: bool = False
     remote_code: bool = False
     engine_args: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    problem: Finding | None = None
+    """An error that sizing does not need to wait for: nothing pins the weights yet."""
     sized_by: str = ""
     """Where the sizes come from, in words."""
 
@@ -202,7 +204,12 @@ def _locked(source: str, revision: str, path: str, lock: Lock | None, known: Mod
     if entry is None:
         why = "has sizes that are not known yet" if source.startswith("git+") else "can change"
         text = f"{key} {why}, and inferform.lock has no entry for it"
-        return _error("lock-missing", path, text, "run `inferform lock`")
+        problem = _error("lock-missing", path, text, "run `inferform lock`")
+        if known is None:
+            return problem
+        # The catalog knows its sizes: an error, and yet a plan that says what it would take.
+        unpinned = ModelReference(name=known.id, source=key, digest="")
+        return replace(_from_catalog(known, unpinned), problem=problem)
     return _from_lock(source, path, entry, known)
 
 

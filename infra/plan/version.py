@@ -151,7 +151,9 @@ def examine(
     if engine is not None:
         findings += argument_findings(engine, declared, path)
     if any(finding.level is Level.ERROR for finding in findings):
-        return None, findings
+        return None, [*findings, *([model.problem] if model and model.problem else [])]
+    if model is not None and model.problem is not None:
+        findings.append(model.problem)
     candidate = Candidate(
         service=service,
         name=name,

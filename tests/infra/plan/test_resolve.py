@@ -156,3 +156,11 @@ def test_a_model_without_public_weights_is_said_to_be_unavailable() -> None:
     catalog = replace(CATALOG, models={"private": CATALOG.models["SmolLM2-135M-Instruct"].model_copy(update=facts)})
     [error] = make(stack("services: {chat: {model: private}}"), catalog).errors
     assert error.rule == "model-unavailable"
+
+
+def test_a_catalog_model_that_nothing_pins_is_an_error_and_sized_all_the_same() -> None:
+    planned = plan("{target: {kind: eks}, services: {chat: {model: Qwen2.5-7B-Instruct, method: vllm}}}")
+    assert rules(planned) == {"lock-missing", "lock-unpinned"}
+    placement = planned.services[0].versions[0].placement
+    assert placement is not None
+    assert placement.instance_type == "g6.xlarge"
