@@ -1,7 +1,7 @@
 """Storage mounts where a replica is a plain process: what they are for, and how texts that name them are read. Pure.
 
 On local nothing lies at a `mountPath`, for there is no mount namespace. What names a path inside a mount is read as one
-inside the place where the mount was prepared: the model and the adapters when the plan is made (they are resolved at the
+inside the place where it was prepared: the model and the adapters when the plan is made (they are resolved at the
 mount's source), the values of `engineArgs` and `env` when the replica starts.
 """
 

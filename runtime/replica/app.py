@@ -120,6 +120,7 @@ class App:
         """GET and HEAD of the root need no token: readiness shapes and the page (3.1)."""
         if not self._replica.ready:
             return answers.not_ready()
+        call.settings = self._replica.settings.refresh()  # the page is there as soon as the route has moved
         return await root(call)
 
     def _authorized(self, call: Call) -> bool:

@@ -78,7 +78,7 @@ def test_all_errors_of_the_file_come_at_once_and_nothing_is_declared(program: Pr
 
 def test_errors_of_the_plan_are_logged_at_their_service_and_stop_the_program(program: Program) -> None:
     twins = {"v1": scripted(), "v2": scripted()}
-    with pytest.raises(Refused, match="the plan has 1 error, nothing is changed: services.chat.versions.v2"):
+    with pytest.raises(Refused, match=r"the plan has 1 error, nothing is changed: services\.chat\.versions\.v2"):
         program(lambda: Stack("dev", services(chat={"versions": twins, "traffic": {"v1": 50, "v2": 50}})))
     assert [level for level, text in program.logs if "same content" in text] == ["error"]
     assert {made.type for made in program.declared.made} <= {"Stack", "ModelService"}

@@ -1,4 +1,4 @@
-"""`python -m tests.bench.noop_up [SERVICES]`: a no-op `pulumi up`, ours beside a bare plugin. Goal: ratio at most 1.3."""
+"""`python -m tests.bench.noop_up [SERVICES]`: a no-op `pulumi up` beside a bare plugin's. Goal: ratio at most 1.3."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ async def test_a_copy_that_was_cut_off_at_its_end_is_made_again(tmp_path: Path) 
 async def test_a_folder_that_may_be_written_is_itself(tmp_path: Path) -> None:
     source = folder(tmp_path)
     assert await place(spec(tmp_path, Mount(mount_path="/data", source=str(source), read_only=False))) == source
-    with pytest.raises(SourceError, match="mount /data: .*cannot be written"):
+    with pytest.raises(SourceError, match=r"mount /data: .*cannot be written"):
         await place(spec(tmp_path, Mount(mount_path="/data", source=str(tmp_path / "no"), read_only=False)))
 
 

@@ -91,7 +91,7 @@ def test_a_commit_that_is_not_there_is_named(upstream: Path, tmp_path: Path) -> 
 
 
 def test_a_repository_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="missing.*git fetch: "):
+    with pytest.raises(SourceError, match=r"missing.*git fetch: "):
         clone(parse_source(source(tmp_path / "missing", "0123456")), place(tmp_path), silent)
 
 
