@@ -94,7 +94,8 @@ async def test_8_an_unknown_or_empty_model_is_404(tmp_path: Path, model: str) ->
 
 
 async def test_8_a_model_may_be_called_by_its_mount_path(tmp_path: Path) -> None:
-    template = {"storage": [{"mount_path": "/model_dir", "source": "/somewhere"}]}
+    (mounted := tmp_path / "mounted").mkdir()
+    template = {"storage": [{"mount_path": "/model_dir", "source": str(mounted)}]}
     async with running(tmp_path, template=template) as replica:
         assert (await replica.ask({**ASK, "model": "/model_dir"}, path=CHAT)).status == 200
 
