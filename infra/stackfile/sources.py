@@ -24,7 +24,7 @@ class Source:
 
 
 class BadSource(ValueError):
-    """A source that cannot be read. `hint`: the nearest that could be; `secret`: the source is not to be shown."""
+    """A source that cannot be read. `hint`: the nearest that could; `secret`: the source itself is not to be shown."""
 
     def __init__(self, reason: str, hint: str = "", *, secret: bool = False) -> None:
         super().__init__(reason)
