@@ -7,6 +7,7 @@ from pydantic import Field
 from runtime.contract.document import Document
 from runtime.contract.phases import Phase
 from runtime.contract.route import RouteTable
+from runtime.contract.scaling import Scaling
 from runtime.contract.version import Bounds, VersionTemplate
 
 
@@ -53,6 +54,7 @@ class VersionRecord(Document):
     hash: str
     template: VersionTemplate
     bounds: Bounds
+    scaling: Scaling = Scaling()
     urn: str = ""  # of the Pulumi resource that declared it
 
 
@@ -145,12 +147,22 @@ class Endpoint(Document):
     draining: bool = False
 
 
+class VersionView(Document):
+    """What an autoscaler has to know of a version. It may scale one that is routed, not leased and not stopped."""
+
+    bounds: Bounds
+    scaling: Scaling
+    live: int  # the live count as it is kept; what a scale changes
+    leased: bool = False
+
+
 class ServiceView(Document):
     """One service as a gateway sees it. No table: only requests that name a version by header are served."""
 
     table: RouteTable | None = None
     tokens: tuple[str, ...] = Field(default=(), repr=False)
     endpoints: dict[str, tuple[Endpoint, ...]] = Field(default_factory=dict)  # by version hash
+    versions: dict[str, VersionView] = Field(default_factory=dict)  # by hash
 
 
 class GatewayView(Document):

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 from aiohttp import web
 
+from runtime.contract import wanted
+from runtime.contract.desired import Token
 from runtime.contract.host import RouteState, TokenRecord
 from runtime.contract.route import RouteTable
 from runtime.host import logs
 from runtime.host.host import Host
 from runtime.host.refusal import Refusal, number, parse
-from runtime.host.store import Token
 
 LONGEST_WAIT_SECONDS = 600.0
 
@@ -105,25 +106,14 @@ class ServiceCalls:
         return web.Response(text=token.record.to_json(), content_type="application/json")
 
     async def put_token(self, request: web.Request) -> web.Response:
-        """The first token of a rotation wins; another rotation replaces it and the one before stays valid for a while.
-
-        Another, not only a higher one: when a killed update has rotated and the file is then reverted, the token that
-        Pulumi's state holds comes back under its old number.
-        """
+        """Keep a token; `wanted.rotated` says which one holds."""
         record, service = await parse(TokenRecord, request), request.match_info["service"]
         if len(record.token) < 8:
             raise Refusal(400, "Invalid", "token: shorter than 8 characters")
-        stored = self._store.tokens().get(service)
-        if stored is None:
-            stored = Token(record=record)
-        elif stored.record.rotation == record.rotation:
-            stored = replace(
-                stored, record=stored.record.model_copy(update={"overlap_seconds": record.overlap_seconds})
-            )
-        else:
+        before = self._store.tokens().get(service)
+        stored = wanted.rotated(before, record, self._host.now())
+        if before is not None and before.record.rotation != record.rotation:
             logs.note("token rotated", service=service, rotation=record.rotation)
-            until = self._host.now() + record.overlap_seconds
-            stored = Token(record=record, before=stored.record.token, before_until=until)
         self._store.put_token(service, stored)
         self._host.step()
         return self._token_answer(stored)

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from aiohttp import web
 
+from runtime.contract import wanted
+from runtime.contract.desired import Version
 from runtime.contract.host import Lease, Scale, VersionRecord, VersionState
 from runtime.contract.names import EPOCH_HEADER
-from runtime.host import logs, wanted
+from runtime.host import logs
 from runtime.host.host import Host
 from runtime.host.refusal import Refusal, number, parse
-from runtime.host.store import Version
 
 SERVICE_NAME = re.compile(r"[a-z0-9_]{3,63}")
 LONGEST_LEASE_SECONDS = 86400.0

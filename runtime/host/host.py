@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from runtime.contract import wanted
 from runtime.contract.code import host_code
+from runtime.contract.desired import Version
 from runtime.contract.host import Drift, GatewayReport, HostInfo, VersionState
 from runtime.contract.names import CONTRACT_VERSION
 from runtime.contract.route import RouteTable
-from runtime.host import logs, wanted
+from runtime.host import logs
 from runtime.host.bell import Bell
 from runtime.host.commands import Commands
 from runtime.host.folder import Folder, ForeignState, machine_id
@@ -23,7 +25,7 @@ from runtime.host.gateways import Reports
 from runtime.host.process import Identity, adopt, scan
 from runtime.host.replicas import Replicas
 from runtime.host.settings import SettingsFiles, service_settings
-from runtime.host.store import Store, Version
+from runtime.host.store import Store
 from runtime.host.view import View, build_services
 
 IDLE_SECONDS = 1.0

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
+from runtime.contract.desired import Version
 from runtime.contract.paths import cache_folder
 from runtime.contract.replica import Listen, ReplicaSpec
 from runtime.host.commands import Commands, replica_environment
@@ -15,7 +16,7 @@ from runtime.host.folder import Folder
 from runtime.host.gpus import devices, pick
 from runtime.host.process import Child, spawn
 from runtime.host.settings import write_private
-from runtime.host.store import Slot, Version
+from runtime.host.store import Slot
 
 
 class NoGpu(RuntimeError):

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from runtime.contract.desired import Version
 from runtime.contract.host import Endpoint, ReplicaState, VersionFailure
 from runtime.contract.phases import Phase
 from runtime.contract.replica import ReplicaStatus
@@ -20,7 +21,7 @@ from runtime.host.launch import Launcher, NoGpu
 from runtime.host.probe import Probe
 from runtime.host.process import Child, Identity, adopt, boot_id
 from runtime.host.shown import endpoint, replica_state
-from runtime.host.store import Slot, Store, Version
+from runtime.host.store import Slot, Store
 
 STEADY_SECONDS = 60.0
 """A replica that was ready for so long starts its back-off from the beginning when it dies."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from runtime.contract.desired import Token
 from runtime.contract.replica import ServiceSettings
 from runtime.contract.route import RouteTable
-from runtime.host.store import Token
 
 
 def service_settings(route: RouteTable | None, token: Token | None, now: float) -> ServiceSettings:

@@ -9,10 +9,11 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from runtime.contract.host import GatewaySettings, TokenRecord, VersionFailure, VersionRecord
+from runtime.contract.desired import Token, Version
+from runtime.contract.host import GatewaySettings
 from runtime.contract.route import RouteTable
 from runtime.host.process import Identity
 
@@ -24,26 +25,6 @@ CREATE TABLE IF NOT EXISTS routes (service TEXT PRIMARY KEY, data TEXT NOT NULL)
 CREATE TABLE IF NOT EXISTS generations (service TEXT PRIMARY KEY, generation INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS tokens (service TEXT PRIMARY KEY, data TEXT NOT NULL);
 """
-
-
-@dataclass(frozen=True, kw_only=True)
-class Version:
-    """What is wanted of one version. Times are Unix seconds."""
-
-    record: VersionRecord
-    live: int = 0  # replicas by scale: autoscaled or by hand
-    lease_until: float = 0
-    lease_epoch: str = ""  # which run of the plugin took the lease
-    temporary: int | None = None  # replaces `live` while the lease lasts
-    hold_until: float = 0  # after a lease ended: a stopped route does not count yet, it is about to move
-    orphan_since: float | None = None
-    swept: bool = False
-    deleting: bool = False
-    failure: VersionFailure | None = None
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return self.record.service, self.record.hash
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,19 +64,6 @@ class Slot:
         return replace(
             self, nonce="", pid=0, start=0, boot="", socket="", gpus=(), stopping_since=None, terminated_at=None
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Token:
-    """A service's token and, for a while, the one before it."""
-
-    record: TokenRecord
-    before: str = field(default="", repr=False)
-    before_until: float = 0
-
-    def valid(self, now: float) -> tuple[str, ...]:
-        """All tokens that open the service now, the newest first."""
-        return (self.record.token, self.before) if self.before and now < self.before_until else (self.record.token,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,17 +132,15 @@ class Store:
     # Versions ----------------------------------------------------------------------------------------------------
     def versions(self) -> list[Version]:
         rows = self._database.execute("SELECT data FROM versions ORDER BY service, hash")
-        return [_version(text) for (text,) in rows]
+        return [Version.from_json(text) for (text,) in rows]
 
     def version(self, service: str, digest: str) -> Version | None:
         where = (service, digest)
         row = self._database.execute("SELECT data FROM versions WHERE service = ? AND hash = ?", where).fetchone()
-        return None if row is None else _version(row[0])
+        return None if row is None else Version.from_json(row[0])
 
     def put_version(self, version: Version) -> None:
-        failure = None if version.failure is None else version.failure.to_data()
-        data = {**_plain(version), "record": version.record.to_data(), "failure": failure}
-        self._database.execute("INSERT OR REPLACE INTO versions VALUES (?, ?, ?)", (*version.key, json.dumps(data)))
+        self._database.execute("INSERT OR REPLACE INTO versions VALUES (?, ?, ?)", (*version.key, version.to_json()))
 
     def delete_version(self, service: str, digest: str) -> None:
         self._database.execute("DELETE FROM versions WHERE service = ? AND hash = ?", (service, digest))
@@ -212,31 +178,19 @@ class Store:
     # Tokens ------------------------------------------------------------------------------------------------------
     def tokens(self) -> dict[str, Token]:
         rows = self._database.execute("SELECT service, data FROM tokens")
-        return {service: _token(text) for service, text in rows}
+        return {service: Token.from_json(text) for service, text in rows}
 
     def put_token(self, service: str, token: Token) -> None:
-        data = json.dumps({**_plain(token), "record": token.record.to_data()})
-        self._database.execute("INSERT OR REPLACE INTO tokens VALUES (?, ?)", (service, data))
+        self._database.execute("INSERT OR REPLACE INTO tokens VALUES (?, ?)", (service, token.to_json()))
 
     def delete_token(self, service: str) -> None:
         self._database.execute("DELETE FROM tokens WHERE service = ?", (service,))
 
 
-def _plain(row: Version | Slot | Token | GatewayProcess) -> dict[str, object]:
+def _plain(row: Slot | GatewayProcess) -> dict[str, object]:
     return {entry.name: getattr(row, entry.name) for entry in fields(row)}
-
-
-def _version(text: str) -> Version:
-    data = json.loads(text)
-    failure = None if data["failure"] is None else VersionFailure.model_validate(data["failure"])
-    return Version(**{**data, "record": VersionRecord.model_validate(data["record"]), "failure": failure})
 
 
 def _slot(text: str) -> Slot:
     data = json.loads(text)
     return Slot(**{**data, "gpus": tuple(data.get("gpus", ()))})
-
-
-def _token(text: str) -> Token:
-    data = json.loads(text)
-    return Token(**{**data, "record": TokenRecord.model_validate(data["record"])})

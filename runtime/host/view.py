@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from runtime.contract.desired import Token, Version
 from runtime.contract.host import Endpoint, GatewayView, ServiceView
 from runtime.contract.route import RouteTable
-from runtime.host.store import Token, Version
 
 
 def build_services(

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from runtime.contract import wanted
+from runtime.contract.desired import Version
 from runtime.contract.host import Scale, VersionFailure
 from runtime.contract.phases import Phase
 from runtime.contract.route import RouteTable, RouteVersion
-from runtime.host import wanted
-from runtime.host.store import Version
 from tests.runtime.host.conftest import record
 
 NOW = 5000.0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runtime.contract.host import Scale
+from runtime.contract.desired import Token, Version
+from runtime.contract.host import Scale, TokenRecord
 from runtime.contract.route import RouteTable
 from runtime.contract.version import Bounds
-from runtime.host.store import Version
 
 ORPHAN_SECONDS = 600.0
 """Neither routed nor leased for so long: the version is scaled to zero and listed as drift."""
@@ -111,3 +111,16 @@ def aged(version: Version, route: RouteTable | None, now: float) -> Version:
     if now >= version.orphan_since + ORPHAN_SECONDS and not version.swept:
         return replace(version, swept=True, live=0)
     return version
+
+
+def rotated(stored: Token | None, record: TokenRecord, now: float) -> Token:
+    """The token after a write: the first of a rotation wins, another rotation replaces it, with an overlap.
+
+    Another, not only a higher one: when a killed update has rotated and the file is then reverted, the token that
+    Pulumi's state holds comes back under its old number.
+    """
+    if stored is None:
+        return Token(record=record)
+    if stored.record.rotation == record.rotation:
+        return replace(stored, record=stored.record.model_copy(update={"overlap_seconds": record.overlap_seconds}))
+    return Token(record=record, before=stored.record.token, before_until=now + record.overlap_seconds)
