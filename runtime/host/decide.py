@@ -105,7 +105,8 @@ def decide(desired: Desired, slots: Sequence[Observed], now: float) -> list[Acti
        SIGTERM.
     Of the others:
     4. Alive but failed or no longer answering: kill; its end is a crash as any other.
-    5. More than wanted: stop first what has no process, then what is not ready, then what started last.
+    5. More than wanted: stop first what has no process, then what is not ready or about to be killed, then what started
+       last.
     6. Fewer than wanted: take back what was to be stopped and has no SIGTERM yet, then start in the lowest free number.
     7. An empty slot whose back-off is over, or further off than any back-off (the clock was set back): start.
     """
@@ -123,7 +124,7 @@ def decide(desired: Desired, slots: Sequence[Observed], now: float) -> list[Acti
             actions.append(Terminate(slot.replica))
 
     active = [slot for slot in slots if slot.stopping_since is None]
-    active.sort(key=lambda slot: (slot.running, slot.ready, -slot.spawned_at, -slot.number))
+    active.sort(key=lambda slot: (slot.running, slot.ready and not slot.dead, -slot.spawned_at, -slot.number))
     surplus = active[: max(len(active) - desired.wanted, 0)]
     actions += [Drain(slot.replica) if slot.running else Forget(slot.replica) for slot in surplus]
 

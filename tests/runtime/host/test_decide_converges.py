@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runtime.host.decide import (
@@ -80,6 +80,7 @@ EVENTS = st.tuples(st.sampled_from(["ready", "crash", "silent", "drained", "exit
 
 
 @settings(deadline=None, max_examples=150)
+@example([(1, []), (2, []), (2, [("ready", 0), ("ready", 1), ("silent", 1)])], 1)
 @given(st.lists(st.tuples(st.integers(0, 4), st.lists(EVENTS, max_size=4)), max_size=12), st.integers(0, 4))
 def test_it_converges_to_what_is_wanted(history: list[tuple[int, list[tuple[str, int]]]], last: int) -> None:
     world: World = {}
