@@ -10,7 +10,7 @@ import pulumi
 from components._planning import belongs_to, plan_of, project_folder, report
 from components.errors import Refused
 from components.targets import local
-from infra.plan import Finding, Plan, ServicePlan
+from infra.plan import Finding, Plan, summary
 from infra.resources import options, token
 
 
@@ -64,19 +64,3 @@ def refuse(errors: tuple[Finding, ...]) -> None:
         count = f"{len(errors)} error{'s' if len(errors) > 1 else ''}"
         where = ", ".join(dict.fromkeys(error.path for error in errors))
         raise Refused(f"the plan has {count}, nothing is changed: {where}")
-
-
-def summary(service: ServicePlan) -> dict[str, Any]:
-    """A service's plan in a few plain values; none that changes by itself, as the free memory in a rollout's reason."""
-    return {
-        "rollout": service.rollout.strategy,
-        "versions": {
-            version.name: {
-                "hash": version.hash,
-                "replicas": version.bounds.to_data(),
-                "memoryBytes": sum(term.bytes for term in version.terms),
-                "on": version.placed,
-            }
-            for version in service.versions
-        },
-    }

@@ -11,6 +11,7 @@ import pulumi
 from pulumi.runtime.settings import SETTINGS
 
 from catalog import CatalogError, load_for
+from components._deployed import deployed
 from components.errors import Refused
 from infra.plan import Finding, Level, LockError, Plan, make, read_lock, read_machine
 from infra.stackfile import Stack, StackFileErrors, load
@@ -30,7 +31,9 @@ def plan_of(config: Mapping[str, Any], folder: Path) -> tuple[Stack, Plan]:
     if stack.target.kind != "local":
         raise Refused(f"target.kind: {stack.target.kind} is not available yet; use {{kind: local}}")
     try:
-        return stack, make(stack, load_for(folder), lock=read_lock(folder), machine=read_machine())
+        catalog, local = load_for(folder), stack.target.kind == "local"
+        machine, now = (read_machine(), None) if local else (None, deployed(catalog))  # nothing costs anything here
+        return stack, make(stack, catalog, lock=read_lock(folder), machine=machine, deployed=now)
     except (LockError, CatalogError) as bad:
         raise Refused(str(bad)) from bad
 

@@ -8,7 +8,7 @@ No network, no Pulumi.
 """
 
 from infra.plan._make import make
-from infra.plan.deployed import deployed_of
+from infra.plan.deployed import deployed_from, deployed_of, summary
 from infra.plan.document import (
     Deployed,
     DeployedVersion,
@@ -40,12 +40,14 @@ __all__ = [
     "ServicePlan",
     "Term",
     "VersionPlan",
+    "deployed_from",
     "deployed_of",
     "make",
     "markdown",
     "page",
     "read_lock",
     "read_machine",
+    "summary",
     "text",
     "to_data",
 ]

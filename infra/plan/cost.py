@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from catalog import Catalog, InstanceType
 from infra.plan.document import Cost, Deployed, ServicePlan
-from infra.plan.units import counted
+from infra.plan.units import counted, enumerated
 
 Amount = float | None
 ZERO = Cost(min_per_hour=0.0, max_per_hour=0.0)
@@ -43,23 +44,40 @@ def idle_nodes(usd: Amount, *, nodes: int, used: float) -> Cost:
 
 
 def difference(services: Sequence[ServicePlan], deployed: Deployed | None) -> Cost | None:
-    """The plan's cost less the deployed one's; None when it is not known what serves now."""
+    """The plan's cost less the deployed one's, the services that change it in the note; None: who serves is unknown."""
     if deployed is None:
         return None
-    wanted = together(version.cost for service in services for version in service.versions if version.cost)
-    serving = together(
-        Cost(
-            min_per_hour=_times(version.usd_per_hour, version.bounds.min),
-            max_per_hour=_times(version.usd_per_hour, version.bounds.max),
-        )
-        for versions in deployed.services.values()
-        for version in versions
-    )
+    wanted = {each.name: [version.cost for version in each.versions if version.cost] for each in services}
+    serving = {
+        name: [
+            Cost(
+                min_per_hour=_times(version.usd_per_hour, version.bounds.min),
+                max_per_hour=_times(version.usd_per_hour, version.bounds.max),
+            )
+            for version in versions
+        ]
+        for name, versions in deployed.services.items()
+    }
+    changes = {
+        name: _less(together(wanted.get(name, ())), together(serving.get(name, ())))
+        for name in sorted(wanted.keys() | serving.keys())
+    }
+    changed = [f"{name} {signed(change)}" for name, change in changes.items() if signed(change) != "+0.00"]
+    return replace(together(changes.values()), note=enumerated(changed))
+
+
+def _less(one: Cost, other: Cost) -> Cost:
     return Cost(
-        min_per_hour=_minus(wanted.min_per_hour, serving.min_per_hour),
-        max_per_hour=_minus(wanted.max_per_hour, serving.max_per_hour),
-        note="against what serves now",
+        min_per_hour=_minus(one.min_per_hour, other.min_per_hour),
+        max_per_hour=_minus(one.max_per_hour, other.max_per_hour),
     )
+
+
+def signed(cost: Cost) -> str:
+    """A difference at minimum..maximum replicas: `+1.54`, `-0.50..+3.00`, `?` where a price is unknown."""
+    values = (cost.min_per_hour, cost.max_per_hour)
+    low, high = ("?" if each is None else f"{round(each, 2) + 0.0:+.2f}" for each in values)
+    return low if low == high else f"{low}..{high}"
 
 
 def price_notes(used: Iterable[InstanceType], catalog: Catalog) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
+from infra.plan.cost import signed
 from infra.plan.document import Cost, Finding, Headroom, Level, Plan, ServicePlan, VersionPlan
 from infra.plan.units import enumerated, gib
 
@@ -199,5 +200,6 @@ def _costs(plan: Plan) -> Iterator[str]:
     note = f"; {stack.note}" if stack.note else ""
     yield f"cost: {money(stack)} USD/h at minimum..maximum replicas{months}{note}"
     if plan.cost_difference is not None:
-        yield f"cost against now: {money(plan.cost_difference)} USD/h"
+        services = f": {plan.cost_difference.note}" if plan.cost_difference.note else ""
+        yield f"cost against what serves now: {signed(plan.cost_difference)} USD/h{services}"
     yield from (f"({note})" for note in plan.cost_notes)

@@ -106,10 +106,10 @@ def test_a_change_costs_what_it_adds_to_a_revision_or_another_file(project: Path
     git(project, "commit", "-qm", "one")
     stack_file.write_text(EKS.replace("MAX", "4"))
     _, said = run("plan", "--against", "HEAD")
-    assert "cost against now: 0.00..0.71 USD/h" in said
+    assert "cost against what serves now: +0.00..+0.71 USD/h" in said
     (project / "before.yaml").write_text(EKS.replace("MAX", "3"))
     _, said = run("plan", "--against", "before.yaml")
-    assert "cost against now: 0.00..0.36 USD/h" in said
+    assert "cost against what serves now: +0.00..+0.36 USD/h" in said
     code, said = run("plan", "--against", "nowhere")
     assert code == 2
     assert "neither a stack file nor a git revision" in said
