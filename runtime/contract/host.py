@@ -173,15 +173,6 @@ class GatewayView(Document):
     services: dict[str, ServiceView] = Field(default_factory=dict)
 
 
-class VersionActivity(Document):
-    """What one gateway sees of one version since its last report."""
-
-    in_flight: int = 0
-    held: int = 0  # requests that wait for a replica: a wish to wake from zero
-    requests: int = 0
-    ttft_ms: float | None = None  # mean
-
-
 class GatewayReport(Document):
     """POST /v1/gateway/report, on every applied change at once and each second."""
 
@@ -190,4 +181,3 @@ class GatewayReport(Document):
     revision: int
     generations: dict[str, int] = Field(default_factory=dict)  # service -> generation applied
     in_flight: dict[str, int] = Field(default_factory=dict)  # replica -> requests in flight
-    activity: dict[str, dict[str, VersionActivity]] = Field(default_factory=dict)  # service -> hash -> activity

@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from runtime.contract.host import Endpoint, ServiceView, VersionActivity
+from runtime.contract.activity import VersionCounts
+from runtime.contract.host import Endpoint, ServiceView
 from runtime.contract.replica import Limits
 from runtime.gateway.hold import HoldQueue, may_hold
 from runtime.gateway.limits import TokenBucket
@@ -48,7 +49,7 @@ class Slot:
 
 @dataclass(eq=False, slots=True)
 class Activity:
-    """What one version did since the last report that arrived."""
+    """What one version has done since the gateway knows it."""
 
     requests: int = 0
     wishes: int = 0  # requests that would have gone to this version, had it a ready replica
@@ -153,6 +154,8 @@ class Balancer:
                 self._by_hash.setdefault(version_hash, []).append(slot)
         for slot in known.values():
             self._depart(slot)
+        current = {*self._names.values(), *view.endpoints}
+        self._activity = {each: activity for each, activity in self._activity.items() if each in current}
         if self.stopped:
             for waiting in self._waiting.values():
                 waiting.queue.refuse(NoReplica("the service was stopped"))
@@ -271,24 +274,26 @@ class Balancer:
             counts[slot.endpoint.replica] = counts.get(slot.endpoint.replica, 0) + slot.in_flight
         return counts
 
-    def take_activity(self) -> dict[str, VersionActivity]:
-        """What each version does and did since the last call; counts start anew."""
-        taken, self._activity = self._activity, {}
+    def counts(self) -> dict[str, VersionCounts]:
+        """What each version does and has done."""
         in_flight: dict[str, int] = {}
         for slot in (*self._slots.values(), *self._departed):
             in_flight[slot.hash] = in_flight.get(slot.hash, 0) + slot.in_flight
-        held: dict[str, int] = {}
+        held: dict[str, float] = {}
         for waiting in self._waiting.values():
-            for version_hash in [waiting.hash] if waiting.hash is not None else self._wrr.weights:
-                held[version_hash] = held.get(version_hash, 0) + len(waiting.queue)
+            shares = {waiting.hash: 1.0} if waiting.hash is not None else self._wrr.shares()
+            for version_hash, share in shares.items():
+                held[version_hash] = held.get(version_hash, 0) + len(waiting.queue) * share
         result = {}
-        for version_hash in {*in_flight, *held, *taken}:
-            activity = taken.get(version_hash, Activity())
-            result[version_hash] = VersionActivity(
+        for version_hash in {*in_flight, *held, *self._activity}:
+            activity = self._activity.get(version_hash) or Activity()
+            result[version_hash] = VersionCounts(
                 in_flight=in_flight.get(version_hash, 0),
-                held=held.get(version_hash, 0) + activity.wishes,
+                held=held.get(version_hash, 0),
+                wishes=activity.wishes,
                 requests=activity.requests,
-                ttft_ms=activity.ttft_seconds / activity.ttft_count * 1000 if activity.ttft_count else None,
+                ttft_count=activity.ttft_count,
+                ttft_ms=activity.ttft_seconds * 1000,
             )
         return result
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from runtime.contract.activity import GatewayActivity
 from runtime.contract.host import GatewayReport, GatewayView
 from runtime.gateway.balancer import Balancer, Slot
 from runtime.gateway.pool import ReplicaPool, parse_address
@@ -76,7 +77,7 @@ class Gateway:
         return sum(balancer.in_flight for balancer in (*self.services.values(), *self._leaving))
 
     def report(self) -> GatewayReport | None:
-        """What this gateway has applied and does; None before the first view. Activity counts start anew."""
+        """What this gateway has applied and does; None before the first view."""
         if self.view is None:
             return None
         in_flight: dict[str, int] = {}
@@ -91,5 +92,10 @@ class Gateway:
                 name: service.table.generation for name, service in self.view.services.items() if service.table
             },
             in_flight=in_flight,
-            activity={name: balancer.take_activity() for name, balancer in self.services.items()},
+        )
+
+    def activity(self) -> GatewayActivity:
+        """What this gateway sees of each version."""
+        return GatewayActivity(
+            gateway=self.name, services={name: balancer.counts() for name, balancer in self.services.items()}
         )

@@ -13,6 +13,11 @@ class SmoothWeighted:
         self.weights = {name: weight for name, weight in weights.items() if weight > 0}
         self._current = dict.fromkeys(self.weights, 0)
 
+    def shares(self) -> dict[str, float]:
+        """The part of all picks that each name has, together 1."""
+        total = sum(self.weights.values())
+        return {name: weight / total for name, weight in self.weights.items()}
+
     def pick(self, among: Collection[str] | None = None) -> str | None:
         """The next name, of `among` when given; None when no name with a weight is left."""
         best: str | None = None

@@ -227,15 +227,7 @@ class Host:
         return found
 
     def take_report(self, report: GatewayReport) -> None:
-        """A gateway's report; held requests wake a routed version that rests at zero."""
+        """A gateway's report: who waits for what it has applied may go on."""
         self.reports.add(report)
-        routes = self.store.routes()
-        for service, by_hash in report.activity.items():
-            for digest, activity in by_hash.items():
-                version, route = self.store.version(service, digest), routes.get(service)
-                asleep = version is not None and version.live == 0 and version.record.bounds.max > 0
-                if activity.held and asleep and version and wanted.is_routed(version, route) and not version.deleting:
-                    logs.note("version woken", service=service, version=digest, held=activity.held)
-                    self.store.put_version(replace(version, live=1))
         self.wake()
         self.bell.ring()

@@ -57,13 +57,31 @@ async def test_traffic_is_split_by_weight_over_2000_requests() -> None:
     assert seen == {"V1": 1800, "V2": 200}
 
 
-async def test_while_a_version_has_no_replica_another_one_serves_and_the_report_says_what_is_missing() -> None:
+async def test_while_a_version_has_no_replica_another_one_serves_and_the_counts_say_what_is_missing() -> None:
     view = view_of({"v1": [endpoint("a")], "v2": []}, weights={"v1": 50, "v2": 50}).services["chat"]
     chat = Balancer("chat", view, Clock())
     assert {(await chat.acquire(None)).slot.hash for _ in range(4)} == {"V1"}
-    activity = chat.take_activity()
-    assert (activity["V2"].held, activity["V1"].requests, activity["V1"].in_flight) == (4, 4, 4)
-    assert chat.take_activity()["V1"].requests == 0
+    counts = chat.counts()
+    assert (counts["V2"].wishes, counts["V1"].requests, counts["V1"].in_flight) == (4, 4, 4)
+    assert chat.counts() == counts, "reading them changes nothing"
+
+
+async def test_who_waits_for_any_version_counts_for_each_by_its_share() -> None:
+    view = view_of({"v1": [], "v2": []}, weights={"v1": 75, "v2": 25}).services["chat"]
+    chat = Balancer("chat", view, Clock())
+    waiting = [asyncio.create_task(chat.acquire(name, hold_until=105.0)) for name in (None, None, "V2")]
+    await asyncio.sleep(0)
+    counts = chat.counts()
+    assert (counts["V1"].held, counts["V2"].held) == (1.5, 1.5)
+    for task in waiting:
+        task.cancel()
+
+
+async def test_the_counts_of_a_version_that_has_left_are_forgotten() -> None:
+    chat, _ = balancer("a")
+    (await chat.acquire(None)).release()
+    chat.apply(view_of({"v2": [endpoint("b")]}).services["chat"])
+    assert set(chat.counts()) == {"V2"}
 
 
 async def test_a_version_that_is_named_is_not_replaced_by_another_one() -> None:
@@ -73,12 +91,12 @@ async def test_a_version_that_is_named_is_not_replaced_by_another_one() -> None:
         await chat.acquire("V2")
 
 
-async def test_a_held_request_goes_when_a_replica_becomes_ready_and_the_report_counts_it() -> None:
+async def test_a_held_request_goes_when_a_replica_becomes_ready_and_the_counts_say_so() -> None:
     chat, clock = balancer()
     held = asyncio.create_task(chat.acquire(None, hold_until=clock.now + 5))
     await asyncio.sleep(0)
     assert chat.held == 1
-    assert chat.take_activity()["V1"].held == 1
+    assert chat.counts()["V1"].held == 1
     chat.apply(service("a"))
     lease = await held
     assert lease.slot.endpoint.replica == "a"

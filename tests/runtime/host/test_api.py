@@ -139,12 +139,12 @@ async def test_a_stopped_service_has_no_replicas_until_a_lease_holds_them(host: 
     assert (await host.state(path)).replicas[0].pid == started.replicas[0].pid, "no restart between proof and route"
 
 
-async def test_held_requests_wake_a_version_that_rests_at_zero(host: Local) -> None:
+async def test_a_scale_wakes_a_version_that_rests_at_zero(host: Local) -> None:
     version = record(minimum=0)
     path = await host.declare(version)
     await host.route({version.hash: 100})
     assert (await host.state(path)).wanted == 0
-    await report(host, activity={"chat": {version.hash: {"held": 1}}})
+    await host.call("PUT", f"{path}/scale", {"replicas": 1})
     await host.until(path, lambda state: bool(state.replicas) and state.replicas[0].ready)
 
 
