@@ -14,7 +14,7 @@ from catalog import Catalog
 from infra.plan import Deployed, deployed_from
 
 READ_OUTPUTS = "pulumi:pulumi:readStackOutputs"
-"""What a StackReference asks. Asked directly it leaves no resource in the state and no line in the diff."""
+"""What a StackReference asks. Asked directly it leaves no line in the diff."""
 EXPORT = "services"
 """The stack output that has them: `pulumi.export("services", stack.services)`."""
 
