@@ -5,6 +5,6 @@ write_lock(folder, change.lock)
 """
 
 from infra.lock._inspect import InspectFailed, inspect_source
-from infra.lock._update import Change, needed, update, write_lock
+from infra.lock._update import Change, needed, pin_image, update, write_lock
 
-__all__ = ["Change", "InspectFailed", "inspect_source", "needed", "update", "write_lock"]
+__all__ = ["Change", "InspectFailed", "inspect_source", "needed", "pin_image", "update", "write_lock"]

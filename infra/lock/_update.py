@@ -98,6 +98,13 @@ def update(
     return Change(lock=after, lines=tuple(_differences(before, after)))
 
 
+def pin_image(lock: Lock | None, method: str, reference: str) -> Change:
+    """The lock file with the image that serves a method, `name@sha256:...`; everything else stays."""
+    before = lock or Lock()
+    after = before.model_copy(update={"images": {**before.images, method: reference}})
+    return Change(lock=after, lines=tuple(_differences(before, after)))
+
+
 def _moves(upgrade: Collection[str], key: str) -> bool:
     """Does an upgrade name this instance type's key, `eks:chat/main`?"""
     return _named(upgrade, key.partition(":")[2], key)
@@ -133,7 +140,8 @@ def _differences(before: Lock, after: Lock) -> Iterator[str]:
 def _pins(lock: Lock) -> dict[str, str]:
     """What is pinned to what."""
     models = {name: entry.revision for name, entry in lock.models.items()}
-    return {**models, **lock.mounts, **{name: choice.instance_type for name, choice in lock.instances.items()}}
+    images = {f"image:{method}": reference for method, reference in lock.images.items()}
+    return {**models, **lock.mounts, **images, **{name: each.instance_type for name, each in lock.instances.items()}}
 
 
 def write_lock(folder: Path, lock: Lock) -> Path:

@@ -41,12 +41,14 @@ def lock_key(target: str, version: str) -> str:
 
 
 class Lock(Document):
-    """The whole file. Keys: a model's source as the plan resolves it, `target:service/version`, image tags."""
+    """The whole file. Keys: a model's source as the plan resolves it, `target:service/version`, a method."""
 
     version: int = 1
     models: dict[str, LockedModel] = Field(default_factory=dict)
     instances: dict[str, LockedChoice] = Field(default_factory=dict)
     images: dict[str, str] = Field(default_factory=dict)
+    """Method to the image that serves it, by digest: `standard: registry.example/inferform@sha256:...`. Written by
+    `inferform image build`; a stack on a cluster that names no `target.image` uses it."""
     mounts: dict[str, str] = Field(default_factory=dict)
     """Buckets that are mounted: source to the hash of the manifest."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.lock import InspectFailed, needed, update, write_lock
+from infra.lock import InspectFailed, needed, pin_image, update, write_lock
 from infra.plan import Lock, make, read_lock
 from infra.plan.lock import LockedModel
 from tests.infra.plan.stacks import CATALOG, stack
@@ -104,3 +104,16 @@ def test_stacks_of_one_project_share_the_file() -> None:
     assert len(lock.models) == 4
     alone = update([other], CATALOG, lock, inspect=Hubs().inspect, prune=False)
     assert alone.lines == ()
+
+
+def test_an_image_is_pinned_by_its_method_and_stays_when_models_are_locked(tmp_path: Path) -> None:
+    first = update([stack(TEXT)], CATALOG, None, inspect=Hubs().inspect).lock
+    change = pin_image(first, "standard", "registry.example/inferform@sha256:" + "1" * 64)
+    assert change.lines == ("+ image:standard registry.example/inferform@sha256:" + "1" * 64,)
+    write_lock(tmp_path, change.lock)
+    again = update([stack(TEXT)], CATALOG, read_lock(tmp_path), inspect=Hubs().inspect)
+    assert (again.lines, again.lock.images) == ((), change.lock.images)
+
+
+def test_a_method_without_an_image_before_starts_a_lock_file() -> None:
+    assert pin_image(None, "vllm", "a@sha256:2").lock.images == {"vllm": "a@sha256:2"}
