@@ -1,4 +1,4 @@
-"""What a stack file may say and target local cannot do yet: one row per key. Delete a row when its feature is built."""
+"""What a stack file may say and a target cannot do yet: one row per key. Delete a row when its feature is built."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.stackfile.errors import Location, StackFileError, dotted
+from infra.stackfile.targets import TARGETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,25 +30,35 @@ LOCAL: tuple[NotYet, ...] = (
     NotYet("services.*.versions.*.replicas.idleSeconds"),
     NotYet("services.*.versions.*.replicas.cron"),
 )
-TARGETS = ("kubernetes", "eks")
-"""Kinds of target that are not built yet."""
+KUBERNETES: tuple[NotYet, ...] = (
+    NotYet("mirrors"),
+    NotYet("resourceGroups.*.spot"),
+    NotYet("services.*.method", ("process",), "standard, vllm and bladellm are available"),
+    NotYet("services.*.resources.spot"),
+    NotYet("services.*.resources.gpuFraction"),
+    NotYet("services.*.versions.*.replicas.target"),
+    NotYet("services.*.versions.*.replicas.idleSeconds"),
+    NotYet("services.*.versions.*.replicas.cron"),
+)
+ROWS: Mapping[str, tuple[NotYet, ...]] = {"local": LOCAL, "kubernetes": KUBERNETES}
+"""By kind of target; a kind that is not here is not built at all."""
 
 
-def not_available(
-    config: Mapping[str, Any], *, rows: Sequence[NotYet] = LOCAL, targets: Sequence[str] = TARGETS
-) -> list[StackFileError]:
+def not_available(config: Mapping[str, Any], *, rows: Mapping[str, Sequence[NotYet]] = ROWS) -> list[StackFileError]:
     """The errors for everything in a normalised config (versions always a mapping) that is not built yet. Pure."""
     target = config.get("target")
     kind = target.get("kind", "local") if isinstance(target, Mapping) else "local"
-    if kind in targets:
-        return [
-            StackFileError(path="target.kind", value=kind, reason="is not available yet", nearest="local is available")
-        ]
-    if kind != "local":
-        return []
+    if not isinstance(kind, str) or kind not in TARGETS:
+        return []  # no kind at all: another error says so
+    if kind not in rows:
+        built = " and ".join(rows)
+        near = f"{built} {'are' if len(rows) > 1 else 'is'} available"
+        return [StackFileError(path="target.kind", value=kind, reason="is not available yet", nearest=near)]
     return [
-        StackFileError(path=dotted(at), value=value, reason="is not available on target local yet", nearest=row.instead)
-        for row in rows
+        StackFileError(
+            path=dotted(at), value=value, reason=f"is not available on target {kind} yet", nearest=row.instead
+        )
+        for row in rows[kind]
         for at, value in _matches(config, row.path.split("."), ())
         if (value in row.values if row.values else bool(value))
     ]

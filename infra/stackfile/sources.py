@@ -8,15 +8,15 @@ from typing import Literal
 
 from infra.stackfile.errors import nearest
 
-Kind = Literal["catalog", "path", "s3", "hf", "modelscope", "git", "empty"]
+Kind = Literal["catalog", "path", "s3", "hf", "modelscope", "git", "empty", "pvc"]
 
 MODEL_SCHEMES = ("s3", "hf", "modelscope")
-MOUNT_SCHEMES = ("s3", "git+https", "git+ssh", "git+file", "empty")
+MOUNT_SCHEMES = ("s3", "git+https", "git+ssh", "git+file", "empty", "pvc")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A parsed source. `name`: the catalog id, the path as written, `bucket/prefix`, `org/name` or a URL."""
+    """A parsed source. `name`: the catalog id, the path as written, `bucket/prefix`, `org/name`, `claim[/path]` or a URL."""
 
     kind: Kind
     name: str
@@ -65,7 +65,7 @@ def model_source(text: str) -> Source:
 def mount_source(text: str) -> Source:
     """Parse a mount's source; raises BadSource.
 
-    A path, `s3://bucket/prefix`, `git+https://host/repository@commit` or `empty://`.
+    A path, `s3://bucket/prefix`, `git+https://host/repository@commit`, `empty://` or `pvc://claim[/path]`.
     """
     if is_path(text):
         return Source(kind="path", name=text)
@@ -76,6 +76,10 @@ def mount_source(text: str) -> Source:
         return Source(kind="empty", name=rest)
     if scheme == "s3":
         return Source(kind="s3", name=_bucket(rest))
+    if scheme == "pvc":
+        if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(/.*)?", rest) or ".." in rest.split("/"):
+            raise BadSource("a claim's source is pvc://CLAIM or pvc://CLAIM/PATH", "for example pvc://models/qwen")
+        return Source(kind="pvc", name=rest.rstrip("/"))
     if scheme in MOUNT_SCHEMES:
         url, _, commit = rest.rpartition("@")
         if not url or not re.fullmatch(r"[0-9a-f]{7,40}", commit):
@@ -89,7 +93,7 @@ def mount_source(text: str) -> Source:
         return Source(kind="git", name=f"{scheme.removeprefix('git+')}://{url}", revision=commit)
     raise BadSource(
         f"{scheme}:// is not a source of mounts",
-        nearest(scheme, MOUNT_SCHEMES) or "s3://, git+https:// and empty:// are",
+        nearest(scheme, MOUNT_SCHEMES) or "s3://, git+https://, pvc:// and empty:// are",
     )
 
 

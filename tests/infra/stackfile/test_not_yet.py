@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from infra.stackfile.errors import keys_at
-from infra.stackfile.not_yet import LOCAL, NotYet, not_available
+from infra.stackfile.not_yet import ROWS, NotYet, not_available
 from infra.stackfile.resources import ResourceGroup
 from infra.stackfile.services import Service
 
-ROWS = (
-    NotYet("mirrors"),
-    NotYet("services.*.method", ("process",), "standard is available"),
-    NotYet("services.*.versions.*.replicas.cron"),
-)
+OURS = {
+    "local": (
+        NotYet("mirrors"),
+        NotYet("services.*.method", ("process",), "standard is available"),
+        NotYet("services.*.versions.*.replicas.cron"),
+    )
+}
 
 
 def test_what_is_not_built_is_an_error_by_path_that_says_so() -> None:
@@ -19,7 +21,7 @@ def test_what_is_not_built_is_an_error_by_path_that_says_so() -> None:
         "mirrors": ["a"],
         "services": {"chat": {"method": "process", "versions": {"v1": {"replicas": {"cron": [{"schedule": "x"}]}}}}},
     }
-    found = [str(error) for error in not_available(config, rows=ROWS)]
+    found = [str(error) for error in not_available(config, rows=OURS)]
     assert found == [
         'mirrors: is not available on target local yet (it says ["a"])',
         'services.chat.method: is not available on target local yet (it says "process"); standard is available',
@@ -32,21 +34,27 @@ def test_a_key_that_is_off_is_no_error() -> None:
         "mirrors": [],
         "services": {"chat": {"method": "standard", "versions": {"v1": {"replicas": {"cron": []}}}}},
     }
-    assert not_available(config, rows=ROWS) == []
+    assert not_available(config, rows=OURS) == []
 
 
 def test_a_target_that_is_not_built_is_one_error() -> None:
-    found = not_available({"target": {"kind": "eks"}, "mirrors": ["a"]}, rows=ROWS, targets=("eks",))
+    found = not_available({"target": {"kind": "eks"}, "mirrors": ["a"]}, rows=OURS)
     assert [error.path for error in found] == ["target.kind"]
 
 
+def test_each_target_has_rows_of_its_own() -> None:
+    probes = {"services": {"chat": {"versions": {"v1": {"probes": {"startup": {"tcpPort": 8000}}}}}}}
+    assert [error.path for error in not_available(probes)] == ["services.chat.versions.v1.probes"]
+    assert not_available({**probes, "target": {"kind": "kubernetes"}}) == []
+
+
 def test_data_of_a_wrong_shape_is_passed_over() -> None:
-    assert not_available({"target": "local", "services": {"chat": 3, "two": {"versions": "x"}}}, rows=ROWS) == []
+    assert not_available({"target": "local", "services": {"chat": 3, "two": {"versions": "x"}}}, rows=OURS) == []
 
 
 def test_every_row_names_a_key_that_there_is() -> None:
     models = {"services": Service, "resourceGroups": ResourceGroup, "mirrors": None}
-    for row in LOCAL:
+    for row in (row for rows in ROWS.values() for row in rows):
         section, *rest = row.path.split(".")
         assert section in models, row
         if rest:
