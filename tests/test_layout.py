@@ -19,6 +19,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     # A part of the tree and what it may import of this project, itself always included. The longest prefix decides.
     "catalog": (),
     "runtime.contract": (),
+    "runtime.kubeapi": ("runtime.contract",),
     "infra": ("catalog", "runtime.contract"),  # modules directly in infra/: shared by the floors above them
     "infra.stackfile": ("catalog", "runtime.contract"),
     "infra.plan": ("catalog", "runtime.contract", "infra.stackfile"),
@@ -26,8 +27,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "infra.policy": ("catalog", "runtime.contract", "infra"),
     "infra.resources": ("catalog", "runtime.contract", "infra.stackfile", "infra.plan"),
     "components": ("catalog", "runtime.contract", "infra.stackfile", "infra.plan", "infra.resources"),
-    "infra.provider": ("catalog", "runtime.contract", "infra", "components"),
-    "infra.cli": ("catalog", "runtime.contract", "infra", "components"),
+    "infra.provider": ("catalog", "runtime.contract", "runtime.kubeapi", "infra", "components"),
+    "infra.cli": ("catalog", "runtime.contract", "runtime.kubeapi", "infra", "components"),
     "infra.__main__": ("catalog", "runtime.contract", "infra", "components"),
     "runtime": ("runtime", "catalog"),
     "tools": ("runtime.contract",),
@@ -148,6 +149,9 @@ def test_imports_never_point_upward() -> None:
         ("components.stack", "infra.provider.values", False),
         ("infra.provider.handlers.host", "runtime.contract.host.HostInfo", True),
         ("infra.provider.handlers.host", "runtime.gateway.app", False),
+        ("infra.provider.cluster.client", "runtime.kubeapi.client", True),
+        ("components.stack", "runtime.kubeapi.client", False),
+        ("runtime.kubeapi.client", "runtime.gateway.app", False),
         ("infra.provider.handlers.host", "infra.hostclient.HostClient", True),
         ("infra.hostclient", "infra.plan.fit", False),
         ("runtime.gateway.app", "runtime.contract.route.RouteTable", True),
