@@ -18,6 +18,7 @@ EPOCH_HEADER = "X-Inferform-Epoch"
 STATUS_PATH = "/-/status"  # ReplicaStatus, always 200 while the process lives
 READY_PATH = "/-/ready"  # 200 or 503
 METRICS_PATH = "/-/metrics"  # Prometheus text
+CHECK_PATH = "/-/check"  # + an `httpPath` of the version's probes: its status code, never its body
 PREDICT_PREFIX = "/api/predict/"
 
 # Knowledge base ------------------------------------------------------------------------------------------------------
@@ -43,3 +44,4 @@ METRIC_GATEWAY_REQUESTS = "inferform_gateway_requests_total"  # labels: service,
 METRIC_GATEWAY_IN_FLIGHT = "inferform_gateway_in_flight"  # labels: service, replica
 METRIC_GATEWAY_HELD = "inferform_gateway_held_requests"  # labels: service
 METRIC_GATEWAY_SECONDS = "inferform_gateway_request_seconds"
+METRIC_GATEWAY_DESIRED = "inferform_gateway_desired_replicas"  # labels: service, version (hash)

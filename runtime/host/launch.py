@@ -59,7 +59,11 @@ class Launcher:
         return spawn(
             self._commands.replica(spec_file, slot.nonce),
             nonce=slot.nonce,
-            environment=replica_environment(os.environ, record.template, slot.gpus if self._gpus else None),
+            environment=self.environment(slot, version),
             log=log,
             folder=self._folder.state,
         )
+
+    def environment(self, slot: Slot, version: Version) -> dict[str, str]:
+        """Of the slot's process and of the commands that check it."""
+        return replica_environment(os.environ, version.record.template, slot.gpus if self._gpus else None)

@@ -14,13 +14,14 @@ from runtime.contract.phases import Phase
 from runtime.contract.replica import ReplicaStatus
 from runtime.host import decide as rules
 from runtime.host import logs
+from runtime.host.checker import Checker
 from runtime.host.commands import Commands
 from runtime.host.folder import Folder
 from runtime.host.gateways import Reports
 from runtime.host.launch import Launcher, NoGpu
 from runtime.host.probe import Probe
 from runtime.host.process import Child, Identity, adopt, boot_id
-from runtime.host.shown import endpoint, replica_state
+from runtime.host.shown import endpoint, phase_of, replica_state
 from runtime.host.store import Slot, Store
 
 STEADY_SECONDS = 60.0
@@ -38,10 +39,31 @@ class Running:
 
     child: Child
     probe: Probe
+    checker: Checker
     log_start: int = 0  # bytes in its log before it started
     drain_revision: int | None = None  # of the first view that says that it drains
     killed_for: str = ""
     ending: asyncio.Task[None] | None = None
+
+    @property
+    def ready(self) -> bool:
+        """It says so, and so do the checks of its version."""
+        return self.probe.ready and self.checker.state.passed
+
+    def dead(self) -> str:
+        """Why its process must end; empty when it need not."""
+        return self.probe.dead(FAILED_GRACE_SECONDS) or self.checker.state.dead
+
+    def stop_asking(self) -> None:
+        """It is nobody's business any more how it is."""
+        self.probe.stop()
+        self.checker.stop()
+
+    @property
+    def phase(self) -> Phase:
+        """How far it is on its way to its first request."""
+        status = self.probe.status
+        return Phase.IMAGE if status is None else phase_of(status, self.checker.state)
 
 
 class Replicas:
@@ -87,7 +109,7 @@ class Replicas:
 
     def _is_ready(self, slot: Slot) -> bool:
         running = self._running.get(slot.replica)
-        return running is not None and running.probe.ready
+        return running is not None and running.ready
 
     # What others see ---------------------------------------------------------------------------------------------
     def nonces(self) -> set[str]:
@@ -96,15 +118,15 @@ class Replicas:
 
     def states(self, key: tuple[str, str]) -> tuple[ReplicaState, ...]:
         """The replicas of a version, for the admin API."""
-        return tuple(
-            replica_state(
-                slot,
-                running=slot.replica in self._running,
-                ready=self._is_ready(slot),
-                status=self._running[slot.replica].probe.status if slot.replica in self._running else None,
+        found = []
+        for slot in self.of(key):
+            running = self._running.get(slot.replica)
+            status, checks = (running.probe.status, running.checker.state) if running is not None else (None, None)
+            state = replica_state(
+                slot, running=running is not None, ready=self._is_ready(slot), status=status, checks=checks
             )
-            for slot in self.of(key)
-        )
+            found.append(state)
+        return tuple(found)
 
     def endpoints(self) -> dict[tuple[str, str], tuple[Endpoint, ...]]:
         """Living replicas by version, for gateways."""
@@ -152,7 +174,7 @@ class Replicas:
             stopping_since=slot.stopping_since,
             terminated_at=slot.terminated_at,
             drained=drained,
-            dead=running.probe.dead(FAILED_GRACE_SECONDS) if running else "",
+            dead=running.dead() if running else "",
         )
 
     def _execute(self, action: rules.Action, version: Version) -> None:
@@ -205,9 +227,31 @@ class Replicas:
 
     def _track(self, slot: Slot, child: Child, log_start: int = 0) -> None:
         probe = Probe(slot.socket, self._now, self._wake)
-        self._running[slot.replica] = Running(child, probe, log_start)
+        checker = self._checker(slot)
+        self._running[slot.replica] = Running(child, probe, checker, log_start)
         asyncio.get_running_loop().add_reader(child.pidfd, self._exited, slot.replica)
         probe.start()
+        checker.start()
+
+    def _checker(self, slot: Slot) -> Checker:
+        version = self._store.version(slot.service, slot.hash)
+
+        def changed() -> None:
+            known = self._slots.get(slot.replica)
+            if known is not None and known.nonce == slot.nonce and known.checked != checker.state.passed:
+                self._put(replace(known, checked=checker.state.passed))
+            self._wake()
+
+        checker = Checker(
+            version.record.template.probes if version is not None else {},
+            socket=slot.socket,
+            environment=self._launcher.environment(slot, version) if version is not None else {},
+            folder=self._folder.state,
+            age=max(self._now() - slot.spawned_at, 0),
+            passed_before=slot.checked,
+            changed=changed,
+        )
+        return checker
 
     def _exited(self, replica: str) -> None:
         running = self._running[replica]
@@ -217,6 +261,7 @@ class Replicas:
     async def _end(self, replica: str, running: Running) -> None:
         # Its last words may still be on their way: a replica that failed exits as soon as it has told us why.
         await running.probe.last_answer()
+        running.stop_asking()
         slot = self._slots[replica]
         del self._running[replica]
         reason = running.child.reap()
@@ -233,7 +278,7 @@ class Replicas:
                 self._crashed(slot, status.error or reason, _failed_phase(status), running.log_start)
             else:
                 why = f"{running.killed_for} ({reason})" if running.killed_for else reason
-                self._crashed(slot, why, status.phase if status else Phase.IMAGE, running.log_start)
+                self._crashed(slot, why, running.phase, running.log_start)
         self._wake()
 
     def _crashed(self, slot: Slot, reason: str, phase: Phase, log_start: int) -> None:
@@ -309,7 +354,7 @@ class Replicas:
                 running.ending.cancel()
             else:
                 asyncio.get_running_loop().remove_reader(running.child.pidfd)
-            running.probe.stop()
+            running.stop_asking()
             running.child.close()
         self._running.clear()
 

@@ -48,6 +48,7 @@ class Slot:
     crashes: int = 0  # in a row; sets the back-off
     restarts: int = 0  # ever
     error: str = ""
+    checked: bool = False  # its process has passed the checks of its version
     stopping_since: float | None = None
     terminated_at: float | None = None
 
@@ -61,9 +62,8 @@ class Slot:
 
     def emptied(self) -> Slot:
         """The same slot without a process."""
-        return replace(
-            self, nonce="", pid=0, start=0, boot="", socket="", gpus=(), stopping_since=None, terminated_at=None
-        )
+        process = replace(self, nonce="", pid=0, start=0, boot="", socket="", gpus=(), checked=False)
+        return replace(process, stopping_since=None, terminated_at=None)
 
 
 @dataclass(frozen=True, kw_only=True)

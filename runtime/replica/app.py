@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 
 from aiohttp import HttpVersion11, web
 
 from runtime.auth import check, needs_body
 from runtime.contract import names
 from runtime.replica import answers
-from runtime.replica.call import UPGRADE, Call, Routes
+from runtime.replica.call import UPGRADE, Call, Handler, Routes
 from runtime.replica.http_server import Server
 from runtime.replica.protocols.table import root, routes_of, unknown_path
 from runtime.replica.replica import Replica
@@ -51,6 +52,8 @@ class App:
             path = request.rel_url.raw_path
         replica = self._replica
         if path.startswith("/-/"):
+            if path.startswith(names.CHECK_PATH + "/"):
+                return self._finished(await self._check(request, path[len(names.CHECK_PATH) :]), self._headers)
             return self._finished(self._internal(request.method, path), self._headers)
         headers = dict(self._headers)
         if request_id := request.headers.get(names.REQUEST_ID_HEADER):
@@ -103,7 +106,7 @@ class App:
             call.body = await read_body(request, call.settings.limits.body_mib)
         if not self._authorized(call):
             return answers.unauthorized()
-        known = self._routes.get(call.path) or self._routes.get(call.path.rpartition("/")[0] + "/*")
+        known = self._route(call.path)
         if known is None:
             return unknown_path(replica.spec.template.method)
         handler = known.get(UPGRADE if upgrade else method)
@@ -115,6 +118,34 @@ class App:
         if request.can_read_body and not call.body:
             call.body = await read_body(request, call.settings.limits.body_mib)
         return await handler(call)
+
+    async def _check(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        """The status that a GET of a declared `httpPath` gets, without its body: who checks has no token (3.1)."""
+        replica = self._replica
+        declared = {probe.http_path for probe in replica.spec.template.probes.values()}
+        if request.method not in ("GET", "HEAD"):
+            return answers.method_not_allowed(("GET", "HEAD"))
+        # As declared, with its query; a query that the path does not have is the asker's own.
+        if request.raw_path.removeprefix(names.CHECK_PATH) not in declared and path not in declared:
+            return answers.not_found()
+        handler = root if path == "/" else (self._route(path) or {}).get("GET")
+        if not replica.ready:
+            return answers.not_ready()
+        if handler is None:
+            return web.Response(status=404)
+        call = Call(request, replica, replica.settings.current, path, path, time.perf_counter(), self._headers)
+        call.protocol = "check"
+        try:
+            answer = await handler(call)
+        except ConnectionError:
+            raise
+        except Exception:  # as for any other request
+            log.exception("a check failed unexpectedly")
+            return answers.internal_error()
+        return answer if answer.prepared else web.Response(status=answer.status)
+
+    def _route(self, path: str) -> Mapping[str, Handler] | None:
+        return self._routes.get(path) or self._routes.get(path.rpartition("/")[0] + "/*")
 
     async def _root(self, call: Call) -> web.StreamResponse:
         """GET and HEAD of the root need no token: readiness shapes and the page (3.1)."""

@@ -21,7 +21,14 @@ async def main(spec: dict[str, Any]) -> None:
         sys.exit(code)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        if head.startswith(b"GET /-/check/"):
+            code = Path(wishes["check"]).read_bytes()
+            if code == b"hang":
+                await stop.wait()
+            writer.write(b"HTTP/1.1 " + code + b" x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+            writer.close()
+            return
         failed = wishes.get("fails", "")
         phase, ready = ("failed", False) if failed else ("ready", not wishes.get("never_ready"))
         if not ready and not failed:

@@ -183,6 +183,24 @@ async def test_internal_paths_need_no_token_and_are_not_reached_through_the_pref
     assert (ready.status, inside.status, nothing.status) == (200, 404, 404)
 
 
+async def test_a_declared_check_gets_the_status_of_its_path_without_token_and_without_body(tmp_path: Path) -> None:
+    paths = ("/health", "/v1/models", "/", "/nowhere", "/documents?x=1")
+    probes = {path: {"http_path": path} for path in paths}
+    async with running(tmp_path, template={"probes": probes}) as replica:
+        found = [await replica.ask(path=f"/-/check{path}", Authorization="") for path in paths]
+        undeclared = await replica.ask(path="/-/check/v1/completions", Authorization="")
+        posted = await replica.ask("x", path="/-/check/health", Authorization="")
+        through_the_prefix = await replica.ask(path=f"{PREFIX}/-/check/health")
+        replica.replica.drain()
+        draining = await replica.ask(path="/-/check/health", Authorization="")
+    assert [(answer.status, answer.body) for answer in found] == [
+        *[(200, b"")] * 3,
+        (404, b""),
+        (200, b""),
+    ]
+    assert (undeclared.status, posted.status, through_the_prefix.status, draining.status) == (404, 405, 404, 503)
+
+
 async def test_a_first_answer_makes_the_replica_ready(tmp_path: Path) -> None:
     async with running(tmp_path) as replica:
         await replica.ask("Q")
