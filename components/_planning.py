@@ -13,7 +13,17 @@ from pulumi.runtime.settings import SETTINGS
 from catalog import CatalogError, load_for
 from components._deployed import deployed
 from components.errors import Refused
-from infra.plan import Finding, Level, LockError, Plan, make, read_lock, read_machine
+from infra.plan import (
+    Finding,
+    Level,
+    LockError,
+    Plan,
+    make,
+    read_lock,
+    read_machine,
+    read_measured,
+    with_measured,
+)
 from infra.stackfile import Stack, StackFileErrors, load
 
 
@@ -33,7 +43,8 @@ def plan_of(config: Mapping[str, Any], folder: Path) -> tuple[Stack, Plan]:
     try:
         catalog, local = load_for(folder), stack.target.kind == "local"
         machine, now = (read_machine(), None) if local else (None, deployed(catalog))  # nothing costs anything here
-        return stack, make(stack, catalog, lock=read_lock(folder), machine=machine, deployed=now)
+        plan = make(stack, catalog, lock=read_lock(folder), machine=machine, deployed=now)
+        return stack, with_measured(plan, read_measured(), machine)
     except (LockError, CatalogError) as bad:
         raise Refused(str(bad)) from bad
 

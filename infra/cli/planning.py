@@ -8,7 +8,7 @@ from pathlib import Path
 from catalog import CatalogError, load_for
 from infra.cli.against import deployed_at
 from infra.cli.failure import Failure
-from infra.plan import LockError, Plan, make, read_lock, read_machine
+from infra.plan import LockError, Plan, make, read_lock, read_machine, read_measured, with_measured
 from infra.plan.file import error_finding, not_built_findings
 from infra.stackfile import StackFileErrors, load_file
 
@@ -30,7 +30,9 @@ def plan_file(path: Path, *, against: str | None = None) -> Plan:
     try:
         deployed = deployed_at(against, path) if against else None
         lock = read_lock(stack.folder)
-        plan = make(stack, load_for(stack.folder), lock=lock, machine=read_machine(), deployed=deployed)
+        machine = read_machine()
+        plan = make(stack, load_for(stack.folder), lock=lock, machine=machine, deployed=deployed)
     except (LockError, CatalogError) as bad:
         raise Failure(str(bad)) from bad
-    return replace(plan, findings=(*not_built_findings(stack), *plan.findings))
+    shown = with_measured(plan, read_measured(), machine)
+    return replace(shown, findings=(*not_built_findings(stack), *plan.findings))

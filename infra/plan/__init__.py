@@ -7,6 +7,7 @@ No network, no Pulumi.
     print(text(plan))
 """
 
+from infra.measured import read_measured
 from infra.plan._make import make
 from infra.plan.deployed import deployed_from, deployed_of, summary
 from infra.plan.document import (
@@ -24,6 +25,7 @@ from infra.plan.json_form import to_data
 from infra.plan.lock import Lock, LockError, read_lock
 from infra.plan.machine import Machine, read_machine
 from infra.plan.markdown import markdown
+from infra.plan.measured import with_measured
 from infra.plan.page import page
 from infra.plan.text import text
 
@@ -47,7 +49,9 @@ __all__ = [
     "page",
     "read_lock",
     "read_machine",
+    "read_measured",
     "summary",
     "text",
     "to_data",
+    "with_measured",
 ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from infra.measured import Measured
 from runtime.contract.replica import Limits, Wire
 from runtime.contract.version import Bounds, Method, VersionTemplate
 
@@ -119,10 +120,9 @@ class PhaseEstimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColdStart:
-    """From nothing to the first token. Unmeasured until a run on that type recorded one."""
+    """From nothing to the first token, estimated. What a run recorded is the version's `measured`."""
 
     phases: tuple[PhaseEstimate, ...]
-    measured: bool = False
 
     @property
     def seconds(self) -> float:
@@ -169,6 +169,7 @@ class VersionPlan:
     placement: Placement | None = None  # clusters only
     cost: Cost | None = None  # clusters only
     cold_start: ColdStart | None = None
+    measured: Measured | None = None  # of this very version at such a place; it decides nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from infra.plan.cost import signed
 from infra.plan.document import Cost, Finding, Headroom, Level, Plan, ServicePlan, VersionPlan
-from infra.plan.units import enumerated, gib
+from infra.plan.units import counted, enumerated, gib
 
 WIDTH = 100
 NARROWEST = 16
@@ -55,6 +55,7 @@ def summary(plan: Plan) -> Iterator[str]:
     versions = [(service, version) for service in plan.services for version in service.versions]
     yield from _together(_place(service, version) for service, version in versions if version.placement)
     yield from _together(_held(service, version) for service, version in versions if version.terms)
+    yield from _together(_memory_measured(service, version) for service, version in versions if _was_measured(version))
     yield from _together(_rollout(service) for service in plan.services if service.versions)
     yield from _together(_start(service) for service in plan.services if any(v.cold_start for v in service.versions))
     for row in plan.headroom:
@@ -67,7 +68,10 @@ def verdict(plan: Plan) -> str:
     counts = [(level, sum(finding.level is level for finding in plan.findings)) for level in Level]
     said = ", ".join(f"{count} {level.value}{'s' if count > 1 else ''}" for level, count in counts if count)
     outcome = "does not pass" if plan.errors else "passes"
-    return f"{outcome}: {said or 'nothing to say'}. Memory and times are estimates, unmeasured."
+    versions = [version for service in plan.services for version in service.versions]
+    known = sum(version.measured is not None for version in versions)
+    measured = f"{known} of {counted(len(versions), 'version')} measured" if known else "unmeasured"
+    return f"{outcome}: {said or 'nothing to say'}. Memory and times are estimates, {measured}."
 
 
 def columns(rows: Sequence[Row], width: int, *, shrink: Sequence[int], right: Sequence[int] = ()) -> Iterator[str]:
@@ -173,12 +177,47 @@ def _held(service: ServicePlan, version: VersionPlan) -> tuple[str, str]:
 
 
 def _start(service: ServicePlan) -> tuple[str, str]:
-    """The service's slowest version."""
-    start = max(
-        (version.cold_start for version in service.versions if version.cold_start), key=lambda each: each.seconds
+    """The service's slowest version; what was measured comes before what is estimated."""
+    version = max(
+        (each for each in service.versions if each.cold_start),
+        key=lambda each: each.cold_start.seconds if each.cold_start else 0.0,
     )
-    parts = " + ".join(f"{each.phase} {each.seconds:.0f}" for each in start.phases if each.seconds >= 0.5)
-    return service.name, f": first token of a new replica after about {start.seconds:.0f} s ({parts})"
+    start, measured = version.cold_start, version.measured
+    assert start is not None
+    if measured is not None:
+        parts = _phases((words(phase), seconds) for phase, seconds in measured.seconds.items())
+        said = f"after {measured.total:.1f} s{parts}, measured {measured.date} on {measured.place}"
+        return service.name, f": first token of a new replica {said}; the estimate is {start.seconds:.0f} s"
+    parts = _phases((words(each.phase), each.seconds) for each in start.phases)
+    return service.name, f": first token of a new replica after about {start.seconds:.0f} s{parts}"
+
+
+def _phases(phases: Iterable[tuple[str, float]]) -> str:
+    """` (image 6 + weights 0.3)`, those that take no time left out."""
+    parts = [f"{name} {seconds:.0f}" if seconds >= 9.95 else f"{name} {seconds:.1f}".removesuffix(".0")
+             for name, seconds in phases if seconds >= 0.05]  # fmt: skip
+    return f" ({' + '.join(parts)})" if parts else ""
+
+
+def words(phase: str) -> str:
+    """A phase as it is spoken."""
+    return "first token" if phase == "firstToken" else phase
+
+
+def _memory_measured(service: ServicePlan, version: VersionPlan) -> tuple[str, str]:
+    """The most that a replica took, and what the plan counts for it at full context and concurrency."""
+    measured = version.measured
+    assert measured is not None
+    taken = measured.gpu_memory_bytes if version.template.gpus else measured.memory_bytes
+    device = "a GPU held" if version.template.gpus else "a replica took"
+    planned = gib(sum(term.bytes for term in version.terms))
+    name = f"{service.name}/{version.name}"
+    return name, f": {device} {gib(taken)} GiB at most so far, measured on {measured.place}; planned are {planned}"
+
+
+def _was_measured(version: VersionPlan) -> bool:
+    measured = version.measured
+    return measured is not None and bool(measured.gpu_memory_bytes if version.template.gpus else measured.memory_bytes)
 
 
 def _headroom(row: Headroom) -> str:

@@ -43,7 +43,7 @@ def start_findings(stack: Stack, plan: Plan) -> Iterator[Finding]:
             start = version.cold_start
             if version.bounds.min == 0 and start is not None and start.seconds > hold:
                 text = (
-                    f"from zero the first token of {version.name} takes about {start.seconds:.0f} s (unmeasured), "
+                    f"from zero the first token of {version.name} takes about {start.seconds:.0f} s (estimated), "
                     f"a request is held {hold:g} s and then gets 503"
                 )
                 fix = f"replicas.min: 1, or limits.holdSeconds: {_rounded(start.seconds)}"

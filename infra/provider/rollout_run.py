@@ -14,7 +14,7 @@ from typing import Literal
 from pydantic import Field
 
 from infra.hostclient import HostClient, HostGone, HostProblem
-from infra.provider import proof
+from infra.provider import measuring, proof
 from infra.provider.operation import Cancellation, Cancelled, Operation, Refused
 from infra.provider.rollout_steps import Failed, Ready, Timeouts, Waiting, failure_text, judge, seed
 from runtime.contract.document import Document
@@ -72,6 +72,7 @@ class RolloutRun:
         self.stopped = False  # the route says so still: a start under way
         self.name = ""
         self.shown = ""
+        self.starts = measuring.Starts()
 
     def prove(self) -> None:
         """Lease, seed, wait, prove, end the lease; on any failure take the version back and raise Refused."""
@@ -92,6 +93,7 @@ class RolloutRun:
             if scale.temporary or state.wanted != scale.replicas:
                 state = self.host.scale(args.service, args.hash, scale)
             self._wait(scale.replicas)
+            asked = self.clock.now()
             self._ask()
         except Cancelled:
             self._take_back()
@@ -101,6 +103,7 @@ class RolloutRun:
         except (HostProblem, HostGone, Refused):
             self._take_back()
             raise
+        self._measure(asked)
         for hash in self.resting:
             self.host.lease(args.service, hash, HANDOVER_SECONDS)
         self.host.end_lease(args.service, args.hash)
@@ -137,6 +140,7 @@ class RolloutRun:
         began = self.clock.now()
         while True:
             state = self.host.version(self.args.service, self.args.hash)
+            self.starts.look(state)
             match judge(state, want=want, clocks=self.args.timeouts, began=began, now=self.clock.now()):
                 case Ready():
                     return
@@ -174,6 +178,14 @@ class RolloutRun:
             if state.failure is not None and not any(replica.ready for replica in state.replicas):
                 raise self._failure(Failed(state.failure.phase, state.failure.reason, state.failure.log_tail))
             self._pause(POLL_SECONDS)
+
+    def _measure(self, asked: float) -> None:
+        """Keep how long the start took, for the next plan to show. Nothing depends on it."""
+        seconds = self.starts.seconds(asked, self.clock.now())
+        if seconds:
+            state = self.host.version(self.args.service, self.args.hash)
+            if problem := measuring.keep(state, seconds, where=self.args.state):
+                self._show(problem)
 
     def _pause(self, seconds: float) -> None:
         """Wait, and keep the leases alive."""
