@@ -1,0 +1,3 @@
+module inferform/tools/pause
+
+go 1.26.0
