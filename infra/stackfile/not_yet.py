@@ -25,7 +25,6 @@ LOCAL: tuple[NotYet, ...] = (
     NotYet("services.*.method", ("process",), "standard, vllm and bladellm are available"),
     NotYet("services.*.resources.spot"),
     NotYet("services.*.resources.gpuFraction"),
-    NotYet("services.*.versions.*.probes"),
     NotYet("services.*.versions.*.replicas.target"),
     NotYet("services.*.versions.*.replicas.idleSeconds"),
     NotYet("services.*.versions.*.replicas.cron"),

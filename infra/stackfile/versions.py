@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from infra.stackfile.base import Count, FileModel, Positive, Text, one_of
@@ -99,10 +99,17 @@ class Probe(FileModel):
         return contract.Probe(**self.model_dump())
 
 
+def _with_time_to_start(probe: Probe | None) -> Probe | None:
+    """A startup check without numbers waits 60 s and may fail 30 times, or no model would ever load."""
+    if probe is None or any(name.endswith(("_seconds", "_threshold")) for name in probe.model_fields_set):
+        return probe
+    return probe.model_copy(update={"initial_delay_seconds": 60, "failure_threshold": 30})
+
+
 class Probes(FileModel):
     """EAS's checks: startup gates the others, liveness restarts, readiness removes from traffic."""
 
-    startup: Probe | None = None
+    startup: Annotated[Probe | None, AfterValidator(_with_time_to_start)] = None
     liveness: Probe | None = None
     readiness: Probe | None = None
 

@@ -242,3 +242,22 @@ def test_paths_are_relative_to_the_folder_of_the_file(tmp_path: Path) -> None:
 
 def test_an_encrypted_section_is_refused() -> None:
     assert "is encrypted" in errors_of({"services": {"secure": "v1:abc"}})["services"]
+
+
+@pytest.mark.parametrize(
+    ("probe", "delay", "failures"),
+    [
+        ({"httpPath": "/health"}, 60, 30),
+        ({"httpPath": "/health", "periodSeconds": 5}, 15, 1),
+        ({"tcpPort": 8000, "failureThreshold": 4}, 15, 4),
+    ],
+)
+def test_a_startup_check_without_numbers_leaves_time_to_load_a_model(
+    probe: dict[str, Any], delay: int, failures: int
+) -> None:
+    services = {"chat": {"model": MODEL, "probes": {"startup": probe, "liveness": probe}}}
+    stack = load({"services": services}, folder=Path("."))
+    probes = stack.services["chat"].versions["main"].probes
+    assert probes.startup is not None and probes.liveness is not None
+    assert (probes.startup.initial_delay_seconds, probes.startup.failure_threshold) == (delay, failures)
+    assert probes.liveness.initial_delay_seconds == 15

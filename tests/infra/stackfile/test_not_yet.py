@@ -43,9 +43,9 @@ def test_a_target_that_is_not_built_is_one_error() -> None:
 
 
 def test_each_target_has_rows_of_its_own() -> None:
-    probes = {"services": {"chat": {"versions": {"v1": {"probes": {"startup": {"tcpPort": 8000}}}}}}}
-    assert [error.path for error in not_available(probes)] == ["services.chat.versions.v1.probes"]
-    assert not_available({**probes, "target": {"kind": "kubernetes"}}) == []
+    rows = {"local": (NotYet("mirrors"),), "kubernetes": ()}
+    assert [error.path for error in not_available({"mirrors": ["a"]}, rows=rows)] == ["mirrors"]
+    assert not_available({"mirrors": ["a"], "target": {"kind": "kubernetes"}}, rows=rows) == []
 
 
 def test_data_of_a_wrong_shape_is_passed_over() -> None:
