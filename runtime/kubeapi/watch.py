@@ -59,12 +59,11 @@ async def watch(
         try:
             if not version:
                 objects, version = await client.list_at(resource, namespace, labels=labels, fields=fields)
-                trouble(None)
                 yield Listing(tuple(objects))
-            async for kind, item in _events(client, resource, namespace, labels, fields, version):
+            query = {"resourceVersion": version, **selectors(labels, fields)}
+            async for kind, item in _events(client, resource, namespace, query, lambda: trouble(None)):
                 failures = 0
                 version = str(item["metadata"]["resourceVersion"])
-                trouble(None)
                 if kind != "BOOKMARK":
                     yield Change(kind, item)
             failures = 0
@@ -81,21 +80,21 @@ async def watch(
 
 
 async def _events(
-    client: KubeClient, resource: Resource, namespace: str, labels: str, fields: str, version: str
+    client: KubeClient, resource: Resource, namespace: str, selected: dict[str, str], opened: Callable[[], None]
 ) -> AsyncIterator[tuple[Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"], Object]]:
     """The events of one connection. Ends when the server ends it. Raises KubeProblem."""
     about = {"verb": "watch", "resource": resource.plural, "namespace": namespace, "name": ""}
     query = {
         "watch": "true",
         "allowWatchBookmarks": "true",
-        "resourceVersion": version,
         "timeoutSeconds": str(WATCH_SECONDS),
-        **selectors(labels, fields),
+        **selected,
     }
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENT_SECONDS)
     began = asyncio.get_running_loop().time()
     try:
         async with client.open("GET", resource.path(namespace), about, query=query, timeout=timeout) as response:
+            opened()
             async for line in _lines(response.content):
                 event = orjson.loads(line)
                 if event["type"] == "ERROR":

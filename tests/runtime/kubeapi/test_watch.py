@@ -84,12 +84,12 @@ async def test_while_nobody_answers_the_last_copy_stays() -> None:
     async with fake_api() as api:
         api.put("configmaps", "llm", labelled("a"))
         async with following(api) as informer:
-            api.refuse["WATCH configmaps"] = (500, "InternalError", "etcd is away")
             await soon(lambda: api.watches)
+            api.refuse["WATCH configmaps"] = (500, "InternalError", "etcd is away")
             api.drop_watches()
             await soon(lambda: informer.problem)
             assert list(informer.objects) == ["a"]
             api.put("configmaps", "llm", labelled("b"))
             api.refuse.clear()
             await until(informer, lambda: "b" in informer.objects)
-            assert informer.problem is None
+            await soon(lambda: informer.problem is None)
