@@ -18,6 +18,7 @@ class Version:
 
     record: VersionRecord
     live: int = 0  # replicas by scale: autoscaled or by hand
+    because: str = ""  # why: the last scale's reason
     lease_until: float = 0
     lease_epoch: str = ""  # which run of the plugin took the lease
     temporary: int | None = None  # replaces `live` while the lease lasts

@@ -72,7 +72,8 @@ def scaled(version: Version, scale: Scale, *, routed: bool, now: float) -> Versi
         raise OutOfBounds(f"replicas: {scale.replicas} is outside the bounds {bounds.min} to {bounds.max} of {name}")
     orphan_since = version.orphan_since if scale.replicas == 0 or not version.swept else now
     swept = version.swept and scale.replicas == 0
-    return replace(version, live=scale.replicas, temporary=None, swept=swept, orphan_since=orphan_since)
+    kept = replace(version, temporary=None, swept=swept, orphan_since=orphan_since)
+    return replace(kept, live=scale.replicas, because=scale.reason or f"set to {scale.replicas} by hand")
 
 
 def leased(version: Version, seconds: float, now: float) -> Version:

@@ -15,6 +15,8 @@ from pathlib import Path
 import uvloop
 from pydantic import ValidationError
 
+from runtime.gateway.autoscale.driver import Autoscaler
+from runtime.gateway.autoscale.host import HostScaler
 from runtime.gateway.gateway import Gateway
 from runtime.gateway.record import Records
 from runtime.gateway.server import run
@@ -64,6 +66,13 @@ def raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+async def follow_host(gateway: Gateway, host_socket: Path) -> None:
+    """Watch, report and scale until cancelled."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(Watch(gateway, host_socket).run())
+        group.create_task(Autoscaler(gateway, HostScaler(host_socket)).run())
+
+
 async def serve(options: argparse.Namespace, listening: socket.socket) -> None:
     """Serve until told to stop."""
     log = None if options.access_log == "off" else sys.stdout
@@ -75,7 +84,7 @@ async def serve(options: argparse.Namespace, listening: socket.socket) -> None:
     if options.view is not None:
         source = asyncio.create_task(follow_file(gateway, options.view))
     else:
-        source = asyncio.create_task(Watch(gateway, options.host_socket).run())
+        source = asyncio.create_task(follow_host(gateway, options.host_socket))
     await run(gateway, listening, source, drain_seconds=options.drain_seconds)
 
 

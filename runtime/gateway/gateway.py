@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from runtime.contract.activity import GatewayActivity
 from runtime.contract.host import GatewayReport, GatewayView
+from runtime.gateway.autoscale.rules import Decision
 from runtime.gateway.balancer import Balancer, Slot
 from runtime.gateway.pool import ReplicaPool, parse_address
 from runtime.gateway.record import Records
@@ -22,6 +23,7 @@ class Gateway:
         self.viewed = asyncio.Event()  # the first view is there
         self.services: dict[str, Balancer] = {}
         self.draining = False
+        self.decisions: dict[tuple[str, str], Decision] = {}  # the autoscaler's last, by service and hash
         self._loop = loop
         self._clock: Callable[[], float] = loop.time
         self._leaving: list[Balancer] = []  # removed services with requests in flight

@@ -5,6 +5,7 @@ from __future__ import annotations
 import orjson
 
 from runtime.contract.names import (
+    METRIC_GATEWAY_DESIRED,
     METRIC_GATEWAY_HELD,
     METRIC_GATEWAY_IN_FLIGHT,
     METRIC_GATEWAY_REQUESTS,
@@ -52,6 +53,9 @@ class Internal:
         lines.append(f"# TYPE {METRIC_GATEWAY_HELD} gauge")
         for service, balancer in sorted(gateway.services.items()):
             lines.append(f'{METRIC_GATEWAY_HELD}{{service="{service}"}} {balancer.held}')
+        lines.append(f"# TYPE {METRIC_GATEWAY_DESIRED} gauge")
+        for (service, version), decision in sorted(gateway.decisions.items(), key=lambda each: each[0]):
+            lines.append(f'{METRIC_GATEWAY_DESIRED}{{service="{service}",version="{version}"}} {decision.replicas}')
         lines.append(f"# TYPE {METRIC_GATEWAY_SECONDS} histogram")
         for service, histogram in sorted(gateway.records.seconds.items()):
             label = f'service="{service}"'

@@ -93,7 +93,8 @@ class VersionCalls:
             scaled = wanted.scaled(version, scale, routed=self._routed(version), now=self._host.now())
         except wanted.OutOfBounds as error:
             raise Refusal(400, "Invalid", str(error)) from None
-        logs.note("scaled", service=version.record.service, version=version.record.hash, replicas=scale.replicas)
+        service, digest = version.key
+        logs.note("scaled", service=service, version=digest, replicas=scale.replicas, reason=scale.reason)
         return self._write(scaled)
 
     async def lease(self, request: web.Request) -> web.Response:

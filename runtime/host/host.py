@@ -212,6 +212,7 @@ class Host:
             routed=wanted.is_routed(version, route),
             leased=wanted.is_leased(version, now),
             orphan_since=version.orphan_since,
+            because=version.because,
         )
 
     def drift(self) -> list[Drift]:
