@@ -16,6 +16,8 @@ from runtime.contract.desired import Version
 from runtime.contract.host import Drift, GatewayReport, HostInfo, VersionState
 from runtime.contract.names import CONTRACT_VERSION
 from runtime.contract.route import RouteTable
+from runtime.contract.settings import service_settings
+from runtime.contract.view import build_services
 from runtime.host import logs
 from runtime.host.bell import Bell
 from runtime.host.commands import Commands
@@ -24,9 +26,9 @@ from runtime.host.gateway_keeper import GatewayKeeper
 from runtime.host.gateways import Reports
 from runtime.host.process import Identity, adopt, scan
 from runtime.host.replicas import Replicas
-from runtime.host.settings import SettingsFiles, service_settings
+from runtime.host.settings import SettingsFiles
 from runtime.host.store import Store
-from runtime.host.view import View, build_services
+from runtime.host.view import View
 
 IDLE_SECONDS = 1.0
 BUSY_SECONDS = 0.1

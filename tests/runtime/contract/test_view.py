@@ -1,4 +1,4 @@
-"""The view that the host builds for gateways."""
+"""The view that a target builds for gateways."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from runtime.contract.host import VersionRecord, VersionView
 from runtime.contract.route import RouteTable, RouteVersion
 from runtime.contract.scaling import CronJob, ScaleMetric, ScaleTarget, Scaling
 from runtime.contract.version import Bounds, EngineKind, Method, VersionTemplate
-from runtime.host.view import build_services
+from runtime.contract.view import build_services
 
 TEMPLATE = VersionTemplate(method=Method.STANDARD, engine=EngineKind.SCRIPTED)
 SCALING = Scaling(
