@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from catalog import Catalog
+from infra.plan.anywhere import ANY_NODE
 from infra.plan.cluster import decide
 from infra.plan.cost import difference, price_notes
 from infra.plan.document import (
@@ -20,13 +21,16 @@ from infra.plan.document import (
     ServicePlan,
     VersionPlan,
 )
+from infra.plan.documents import packed_size
 from infra.plan.file import import_findings
 from infra.plan.folder import Folder, digest_folder, read_folder
+from infra.plan.image import image_of
 from infra.plan.local import PLACE, Sized, decide_rollout, memory_findings, size, taken
 from infra.plan.lock import Lock
 from infra.plan.machine import Machine
 from infra.plan.mounts import Digest, mount_findings, mounts, pinned
-from infra.plan.offline import offline_findings
+from infra.plan.offline import offline_findings, offline_image
+from infra.plan.on_cluster import cache_claim, cache_findings, cluster_findings
 from infra.plan.placing import Placed
 from infra.plan.resolve import folders_of
 from infra.plan.version import Candidate, examine
@@ -44,21 +48,30 @@ def make(
     deployed: Deployed | None = None,
     read: Callable[[Path], Folder] = read_folder,
     digest: Digest = digest_folder,
+    documents: Callable[[Path], int] = packed_size,
 ) -> Plan:
     """The plan of a stack.
 
     `lock`: `read_lock(stack.folder)`. `machine`: `read_machine()` on target local. `deployed`: what serves now.
     Each may be absent, and is then unknown. The same input gives the same plan, whatever the order of keys.
-    `read` and `digest` are the only effects: they read the model folders and the mounted folders that it names.
+    `read`, `digest` and `documents` are the only effects: they read the folders that it names: of models, mounts, and
+    (on a cluster, where documents have to be sent) knowledge bases, whose packed size in bytes is asked for.
     Findings of level error stop a preview; a version that has one may be missing from the plan.
     """
     folders = {text: read(stack.path(text)) for text in dict.fromkeys(folders_of(stack))}
     candidates, findings = _candidates(stack, catalog, lock, folders)
     findings += offline_findings(stack, candidates)
+    pin = partial(pinned, lock=lock, digest=digest)
     if isinstance(stack.target, LocalTarget):
-        plan = _local(stack, candidates, findings, machine, catalog, partial(pinned, lock=lock, digest=digest))
+        plan = _local(stack, candidates, findings, machine, catalog, pin)
     else:
-        plan = _cluster(stack, candidates, findings, catalog, lock, deployed)
+        sizes = {
+            name: documents(stack.path(service.knowledge.documents))
+            for name, service in stack.services.items()
+            if service.knowledge
+        }
+        findings += cluster_findings(stack, candidates, sizes)
+        plan = _cluster(stack, candidates, findings, catalog, lock, deployed, pin)
     said = [*plan.findings, *start_findings(stack, plan), *import_findings(stack)]
     return replace(plan, findings=_ordered(said))
 
@@ -97,7 +110,7 @@ def _local(
         findings += found
         versions = tuple(_version(each, stack, machine, catalog, pin) for each in by_service[name])
         for each, version in zip(by_service[name], versions, strict=True):
-            findings += mount_findings(version.template, each.candidate.path)
+            findings += mount_findings(version.template, each.candidate.path, target=stack.target.kind)
         findings += _twins(name, versions)
         services.append(_service(name, service, stack, versions, rollout))
     return Plan(target=stack.target.kind, services=tuple(services), findings=tuple(findings))
@@ -132,12 +145,18 @@ def _cluster(
     catalog: Catalog,
     lock: Lock | None,
     deployed: Deployed | None,
+    pin: Callable[[VersionTemplate], VersionTemplate],
 ) -> Plan:
     answer = decide(stack, candidates, catalog, lock)
     by_service: dict[str, list[VersionPlan]] = {name: [] for name in stack.services}
-    for each in answer.placed:
-        by_service[each.candidate.service].append(_placed_version(each, stack, catalog))
     findings = [*findings, *answer.findings, *method_findings(answer.placed)]
+    for each in answer.placed:
+        image, problem = image_of(stack, each.candidate.owner.method, lock)
+        version = _placed_version(each, stack, catalog, image, pin)
+        findings += mount_findings(version.template, each.candidate.path, target=stack.target.kind)
+        findings += [*([problem] if problem else []), *offline_image(stack, image)]
+        by_service[each.candidate.service].append(version)
+    findings += cache_findings(stack, by_service)
     services = []
     for name, service in sorted(stack.services.items()):
         versions = tuple(by_service[name])
@@ -154,7 +173,13 @@ def _cluster(
     )
 
 
-def _placed_version(each: Placed, stack: Stack, catalog: Catalog) -> VersionPlan:
+def _placed_version(
+    each: Placed,
+    stack: Stack,
+    catalog: Catalog,
+    image: str | None,
+    pin: Callable[[VersionTemplate], VersionTemplate],
+) -> VersionPlan:
     candidate, option, placement = each.candidate, each.option, each.placement
     declared = candidate.owner.resources
     template = template_of(
@@ -164,14 +189,17 @@ def _placed_version(each: Placed, stack: Stack, catalog: Catalog) -> VersionPlan
         concurrency=option.concurrency if option else candidate.declared.concurrency,
         gpus=option.gpus if option else declared.gpus or 0,
     )
-    extra: dict[str, object] = {"instance_types": each.types, "image": getattr(stack.target, "image", None)}
+    extra: dict[str, object] = {"instance_types": each.types, "image": image, "quota": declared.quota}
+    if candidate.model is not None and not isinstance(stack.target, LocalTarget) and stack.target.model_cache:
+        extra["model_cache"] = cache_claim(candidate.model.reference)
     if option is not None:
         card = catalog.gpus[option.instance.gpu].name if option.instance.gpu else None
         extra |= {"gpu_model": card, "cpus": option.cpus, "memory_gib": option.memory_gib}
         extra["engine_args"] = {**split_args(option.split), **candidate.declared.engine_args}
-    template = template.model_copy(update=extra)
+    template = pin(template.model_copy(update=extra))
     instance = option.instance if option else None
-    new_node = candidate.declared.replicas.min == 0 or not (placement and placement.group)
+    known = placement is not None and (bool(placement.group) or instance is ANY_NODE)
+    new_node = instance is not ANY_NODE and (candidate.declared.replicas.min == 0 or not known)
     start = start_estimate(candidate, catalog, instance=instance, new_node=new_node, gpu=bool(option and option.gpus))
     return VersionPlan(
         name=candidate.name,

@@ -1,5 +1,5 @@
-"""Storage mounts of a version: what lies at a path inside one, and what local can honour. Pure but for digests asked of
-the caller. Note: docs/designs/local-target.md, `Mounts`
+"""Storage mounts of a version: what lies at a path inside one, and what a target can honour. Pure but for
+digests, for which the caller is asked. Note: docs/designs/local-target.md, `Mounts`
 """
 
 from __future__ import annotations
@@ -72,8 +72,10 @@ def pinned(template: VersionTemplate, lock: Lock | None, digest: Digest) -> Vers
     return template.model_copy(update={"storage": pins})
 
 
-def mount_findings(template: VersionTemplate, path: str) -> Iterator[Finding]:
-    """What local cannot honour, by path. `template`: as `pinned` made it.
+def mount_findings(template: VersionTemplate, path: str, *, target: str) -> Iterator[Finding]:
+    """What a target cannot honour, by path. `template`: as `pinned` made it.
+
+    0. A volume claim is a cluster's.
 
     1. A bucket is copied: what a replica wrote would not go back, so it has to be read-only.
     2. A repository at a commit cannot be written either.
@@ -84,11 +86,17 @@ def mount_findings(template: VersionTemplate, path: str) -> Iterator[Finding]:
     copied = contract.prepared(template)
     for index, mount in enumerate(template.storage):
         at = f"{path}.storage[{index}]"
+        if mount.source.startswith(contract.CLAIM) and target == "local":
+            text, fix = (
+                f"{mount.source} is a volume claim, and this machine has none",
+                "a path of this machine, or s3://",
+            )
+            yield Finding(level=Level.ERROR, rule="mount-claim", path=f"{at}.source", text=text, fix=fix)
         if mount not in copied or mount.source.startswith(contract.EMPTY):
             continue
         if mount.source.startswith(("s3://", "git+")) and not mount.read_only:
-            kind = "a bucket is copied to this machine" if mount.source.startswith("s3") else "a commit never changes"
-            text = f"readOnly: false cannot be honoured on target local: {kind}, and what is written would be lost"
+            kind = "a bucket is copied for replicas" if mount.source.startswith("s3") else "a commit never changes"
+            text = f"readOnly: false cannot be honoured on target {target}: {kind}, and what is written would be lost"
             fix = "readOnly: true, or a second mount with source empty:// for what is written"
             yield Finding(level=Level.ERROR, rule="mount-writable", path=f"{at}.readOnly", text=text, fix=fix)
         elif mount.source.startswith("s3://") and not mount.digest:

@@ -6,24 +6,26 @@ from collections.abc import Iterator, Sequence
 
 from infra.plan.document import Finding, Level
 from infra.plan.version import Candidate
-from infra.stackfile import LocalTarget, Stack, model_source, mount_source
+from infra.stackfile import Stack, model_source, mount_source
 
 HUBS = {"hf": "hf+", "modelscope": "modelscope+"}
 """A mirror of a whole hub is written as `hf+https://mirror.example`: it serves every `hf://` source."""
 
 
 def offline_findings(stack: Stack, candidates: Sequence[Candidate]) -> Iterator[Finding]:
-    """With `offline: true`: every source and image that no mirror covers, by path."""
+    """With `offline: true`: every source that no mirror covers, by path."""
     if not stack.offline:
         return
     for candidate in candidates:
         for path, source in _sources(candidate):
             if not covered(source, stack.mirrors):
                 yield _outside(path, source)
-    if not isinstance(stack.target, LocalTarget):
-        image = stack.target.image
-        if image is not None and not covered(image, stack.mirrors):
-            yield _outside("target.image", image)
+
+
+def offline_image(stack: Stack, image: str | None) -> Iterator[Finding]:
+    """With `offline: true`: an image that no mirror covers."""
+    if stack.offline and image is not None and not covered(image, stack.mirrors):
+        yield _outside("target.image", image)
 
 
 def covered(source: str, mirrors: Sequence[str]) -> bool:

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from catalog import Catalog, InstanceType
+from infra.plan.anywhere import anywhere
 from infra.plan.change import smallest_change
 from infra.plan.cost import version_cost
 from infra.plan.document import Cost, Finding, Level, Placement
 from infra.plan.lock import Lock, lock_key
 from infra.plan.placement import Misfit, Option, Sizer, cheapest_first, evaluate, explain, placement_of
 from infra.plan.version import Candidate
-from infra.stackfile import EksTarget, Stack
+from infra.stackfile import EksTarget, KubernetesTarget, Stack
 from infra.stackfile.errors import nearest
 
 
@@ -82,6 +83,8 @@ def place(
     known = [catalog.instances[name] for name in declared if name in catalog.instances]
     if declared and not known:
         return _unsized(candidate, declared)
+    if not declared and isinstance(stack.target, KubernetesTarget) and (found := anywhere(candidate, sizer)):
+        return _anywhere(candidate, found)
     types = known or list(cloud)
     options, misfits = _weigh(candidate, types, sizer, most)
     for fewer in FEWER if candidate.concurrency is None else ():
@@ -128,6 +131,22 @@ def place(
     bounds = candidate.declared.replicas
     cost = version_cost(chosen.usd, bounds.min, bounds.max, stopped=candidate.owner.stopped)
     return Placed(candidate=candidate, option=chosen, placement=placement, types=same, cost=cost)
+
+
+def _anywhere(candidate: Candidate, option: Option) -> Placed:
+    """A version that needs no certain type: any node of the cluster that has room runs it."""
+    placement = placement_of(
+        option,
+        fraction=None,
+        group="",
+        quota=candidate.owner.resources.quota or "",
+        why=f"it needs {option.cpus:g} cores and {option.memory_gib:g} GiB of memory, and no GPU",
+        others=(),
+        chosen_here=False,
+    )
+    bounds = candidate.declared.replicas
+    cost = version_cost(None, bounds.min, bounds.max, stopped=candidate.owner.stopped)
+    return Placed(candidate=candidate, option=option, placement=placement, types=(), cost=cost)
 
 
 FEWER = (8, 4, 2, 1)

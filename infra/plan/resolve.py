@@ -16,7 +16,7 @@ from infra.plan.mounts import located
 from infra.stackfile import Stack, Version, model_source
 from infra.stackfile.errors import nearest
 from infra.stackfile.sources import is_path
-from runtime.contract.mounts import EMPTY
+from runtime.contract.mounts import CLAIM, EMPTY
 from runtime.contract.version import Method, ModelReference
 
 VISION_WIDTH = 2
@@ -74,6 +74,9 @@ def resolve(
     2. A catalog id: the embedded weights where the entry has them, else its hub.
     3. A hub, bucket or repository: pinned by the lock file; without an entry an error names the command.
     """
+    if text.startswith(CLAIM):
+        fix = "name the model by hf://, modelscope:// or s3://, and keep the claim for other data"
+        return _error("mount-claim", path, f"{text} cannot be read from here, so the model cannot be sized", fix)
     if text.startswith("git+"):  # only mounts have such a source
         return _locked(text, "", path, lock, None)
     source = model_source(text)
@@ -109,6 +112,9 @@ def resolve_adapter(
 ) -> Adapter | Finding:
     """A LoRA adapter: a folder with adapter_config.json and safetensors, or a hub's or bucket's, pinned by the lock."""
     source = located(text, version)
+    if source.startswith(CLAIM):
+        why = f"{source} cannot be read from here, so the adapter cannot be checked"
+        return _error("mount-claim", path, why, "name it by hf://, modelscope:// or s3://")
     fix = "name a folder with adapter_config.json and *.safetensors"
     if source == EMPTY:
         return _error("adapter-folder", path, f"{text} lies in an empty mount", fix)

@@ -102,6 +102,14 @@ def check_version(version: Version, method: Method, path: Location, folder: Path
     for index, mount in enumerate(version.storage):
         yield from _source(mount.source, mount_source, (*path, "storage", index, "source"), folder)
         yield from _mount(mount, version.storage[:index], (*path, "storage", index, "mountPath"))
+    for index, job in enumerate(version.replicas.cron):
+        if job.replicas > version.replicas.max:
+            yield StackFileError(
+                path=dotted((*path, "replicas", "cron", index, "replicas")),
+                value=job.replicas,
+                reason=f"is above max {version.replicas.max}",
+                nearest=f"the nearest is {version.replicas.max}",
+            )
     for name in version.env:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             better = re.sub(r"\W", "_", re.sub(r"^\d+", "", name)) or "NAME"

@@ -17,27 +17,24 @@ class NotYet:
     path: str
     values: tuple[str, ...] = ()
     instead: str = ""
+    reason: str = "is not available on target {target} yet"
 
 
 LOCAL: tuple[NotYet, ...] = (
     NotYet("mirrors"),
     NotYet("resourceGroups.*.spot"),
     NotYet("services.*.method", ("process",), "standard, vllm and bladellm are available"),
+    NotYet("services.*.autoscaler", ("hpa", "keda"), "gateway scales here", "needs a cluster, this is target {target}"),
     NotYet("services.*.resources.spot"),
     NotYet("services.*.resources.gpuFraction"),
-    NotYet("services.*.versions.*.replicas.target"),
-    NotYet("services.*.versions.*.replicas.idleSeconds"),
-    NotYet("services.*.versions.*.replicas.cron"),
 )
 KUBERNETES: tuple[NotYet, ...] = (
     NotYet("mirrors"),
     NotYet("resourceGroups.*.spot"),
     NotYet("services.*.method", ("process",), "standard, vllm and bladellm are available"),
+    NotYet("services.*.autoscaler", ("hpa", "keda"), "gateway is available"),
     NotYet("services.*.resources.spot"),
     NotYet("services.*.resources.gpuFraction"),
-    NotYet("services.*.versions.*.replicas.target"),
-    NotYet("services.*.versions.*.replicas.idleSeconds"),
-    NotYet("services.*.versions.*.replicas.cron"),
 )
 ROWS: Mapping[str, tuple[NotYet, ...]] = {"local": LOCAL, "kubernetes": KUBERNETES}
 """By kind of target; a kind that is not here is not built at all."""
@@ -54,9 +51,7 @@ def not_available(config: Mapping[str, Any], *, rows: Mapping[str, Sequence[NotY
         near = f"{built} {'are' if len(rows) > 1 else 'is'} available"
         return [StackFileError(path="target.kind", value=kind, reason="is not available yet", nearest=near)]
     return [
-        StackFileError(
-            path=dotted(at), value=value, reason=f"is not available on target {kind} yet", nearest=row.instead
-        )
+        StackFileError(path=dotted(at), value=value, reason=row.reason.format(target=kind), nearest=row.instead)
         for row in rows[kind]
         for at, value in _matches(config, row.path.split("."), ())
         if (value in row.values if row.values else bool(value))

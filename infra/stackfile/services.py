@@ -119,6 +119,8 @@ class Service(FileModel):
     """Versions by name; for a single version named `main` its keys may stand on the service itself."""
     traffic: dict[str, Percent] = Field(default_factory=dict)
     """Percent per version, 100 together; may be absent with one version."""
+    autoscaler: Literal["gateway", "hpa", "keda"] = "gateway"
+    """Who moves the replica count between its bounds; hpa and keda need a cluster."""
     rollout: Rollout = Rollout()
     limits: Limits = Limits()
     auth: Literal["token", "none"] = "token"

@@ -16,7 +16,10 @@ MOUNT_SCHEMES = ("s3", "git+https", "git+ssh", "git+file", "empty", "pvc")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A parsed source. `name`: the catalog id, the path as written, `bucket/prefix`, `org/name`, `claim[/path]` or a URL."""
+    """A parsed source.
+
+    `name`: the catalog id, the path as written, `bucket/prefix`, `org/name`, `claim[/path]` or a URL.
+    """
 
     kind: Kind
     name: str

@@ -9,7 +9,6 @@ from pydantic_core import PydanticCustomError
 
 from infra.stackfile.base import Count, FileModel, Positive, Text
 
-
 NAMESPACE = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from infra.stackfile.base import Count, FileModel, Positive, Text, one_of
+from infra.stackfile.base import Count, FileModel, NotNegative, Positive, Text, one_of
+from runtime.contract import cron, scaling
 from runtime.contract import version as contract
 from runtime.contract.version import EngineKind
 
@@ -29,14 +30,36 @@ class ScaleTarget(FileModel):
         one_of(self, "target", "qps", "concurrency", "queue", "ttft_ms")
         return self
 
+    def contract(self) -> scaling.ScaleTarget:
+        """The document that the autoscaler reads."""
+        given = self.model_dump(by_alias=True, exclude_none=True)
+        return next(scaling.ScaleTarget(metric=scaling.ScaleMetric(key), value=value) for key, value in given.items())
+
+
+def _schedule(text: str) -> str:
+    try:
+        cron.parse(text)
+    except cron.BadSchedule as bad:
+        better = cron.five_fields(text)
+        hint = f"did you mean {better}?" if better else "for example 0 8 * * 1-5, on weekdays at 8:00"
+        raise PydanticCustomError(
+            "schedule", "is no cron schedule: {reason}", {"reason": str(bad), "nearest": hint}
+        ) from None
+    return text
+
 
 class CronJob(FileModel):
-    """Replicas at set times."""
+    """From its schedule on at least so many replicas, until another job of the version fires."""
 
     name: str = ""
-    schedule: Text
-    """A cron expression."""
+    schedule: Annotated[Text, AfterValidator(_schedule)]
+    """Five fields in UTC: minute, hour, day of month, month, day of week."""
     replicas: Annotated[int, Field(ge=0)]
+    """0: nothing more than the bounds ask for."""
+
+    def contract(self) -> scaling.CronJob:
+        """The document that the autoscaler reads."""
+        return scaling.CronJob(name=self.name, schedule=self.schedule, replicas=self.replicas)
 
 
 class Replicas(FileModel):
@@ -44,17 +67,27 @@ class Replicas(FileModel):
 
     min: Annotated[int, Field(ge=0)] = 1
     max: Count = 1
+    """When absent: 1, min, or what the largest cron job asks for."""
     target: ScaleTarget | None = None
     idle_seconds: Positive = 600
     """With min 0: seconds without a request after which the last replica goes."""
+    activation: Count = 1
+    """Replicas that a request wakes at zero."""
+    scale_up_seconds: NotNegative = 0
+    """More replicas come when they were needed for so long."""
+    scale_down_seconds: NotNegative = 300
+    """The highest count that was needed in so long is kept."""
     cron: Annotated[tuple[CronJob, ...], Field(strict=False)] = ()
 
     @model_validator(mode="before")
     @classmethod
-    def _max_follows_min(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("min"), int) and "max" not in data:
-            return {**data, "max": max(1, data["min"])}
-        return data
+    def _max_follows(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or "max" in data:
+            return data
+        jobs = data.get("cron") if isinstance(data.get("cron"), list) else []
+        asked = [data.get("min"), *(job.get("replicas") for job in jobs or [] if isinstance(job, dict))]
+        highest = max((each for each in asked if type(each) is int), default=1)
+        return {**data, "max": highest} if highest > 1 else data
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -65,6 +98,18 @@ class Replicas(FileModel):
     def bounds(self) -> contract.Bounds:
         """The document that the host reads."""
         return contract.Bounds(min=self.min, max=self.max)
+
+    def scaling(self, by: Literal["gateway", "hpa", "keda"] = "gateway") -> scaling.Scaling:
+        """The document that the autoscaler reads. `by`: the service's `autoscaler`."""
+        return scaling.Scaling(
+            target=self.target.contract() if self.target else None,
+            up_seconds=self.scale_up_seconds,
+            down_seconds=self.scale_down_seconds,
+            idle_seconds=self.idle_seconds,
+            activation=self.activation,
+            cron=tuple(job.contract() for job in self.cron),
+            by=by,
+        )
 
 
 class StorageMount(FileModel):

@@ -15,6 +15,8 @@ from typing import Any
 from runtime.contract.version import Mount, VersionTemplate
 
 EMPTY = "empty://"
+CLAIM = "pvc://"
+"""A claim of the cluster is mounted at its path by the kubelet, and so is its own place."""
 SHARED_MEMORY = "/dev/shm"
 """EAS mounts memory there; the machine's own is already in its place."""
 
@@ -34,12 +36,14 @@ def prepared(template: VersionTemplate) -> tuple[Mount, ...]:
     1. One that a value of engineArgs or env names.
     2. One that holds neither the model nor an adapter: it was declared for something.
     3. Not one that only holds those: they are read where they come from, and a bucket of models is not copied for one.
+    4. Not a volume claim: a pod has it mounted.
     """
     held = [each.name for each in (template.model, *template.adapters.values()) if each is not None]
     texts = [*_texts(template.engine_args), *template.env.values()]
     return tuple(
         mount
         for mount in template.storage
+        if not mount.source.startswith(CLAIM)
         if any(_pattern(mount.mount_path).search(text) for text in texts)
         or all(inside(name, mount.mount_path) is None for name in held)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from enum import StrEnum
 from typing import Any
 
@@ -43,7 +44,7 @@ class Mount(Document):
     """A storage mount inside a replica."""
 
     mount_path: str
-    source: str  # /absolute/folder | s3://bucket/prefix | git+URL@commit | empty://
+    source: str  # /absolute/folder | s3://bucket/prefix | git+URL@commit | empty:// | pvc://claim[/path]
     read_only: bool = True
     digest: str = ""
 
@@ -66,6 +67,9 @@ class Probe(Document):
     timeout_seconds: int = 1
     success_threshold: int = 1
     failure_threshold: int = 1
+
+
+LATER = ("quota", "modelCache")
 
 
 class VersionTemplate(Document):
@@ -91,6 +95,14 @@ class VersionTemplate(Document):
     gpu_model: str | None = None
     instance_types: tuple[str, ...] = ()
     drain_seconds: int = 30  # a replica that stops finishes what it runs for at most this long
+    quota: str | None = None  # clusters: its PriorityClass is in the pod's template
+    model_cache: str | None = None  # clusters: the volume claim that holds the model
+
+    def canonical(self) -> str:
+        """As every document's; keys that came later count only where they are set, so that older hashes stay."""
+        data = self.to_data()
+        kept = {key: value for key, value in data.items() if key not in LATER or value is not None}
+        return json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
     def hash(self) -> str:
         """Ten hex digits of SHA-256 over the canonical JSON: the version's identity."""

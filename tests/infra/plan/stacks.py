@@ -16,6 +16,7 @@ from infra.plan.machine import MachineGpu
 from infra.stackfile import Stack, load
 
 GIB = 2**30
+IMAGES = {name: f"registry.example/inferform-{name}@sha256:{'a' * 64}" for name in ("standard", "vllm", "bladellm")}
 CATALOG = load_catalog()
 
 
@@ -38,8 +39,11 @@ def plan(
     lock: Lock | None = None,
     on: Machine | None = None,
     deployed: Deployed | None = None,
+    images: bool = True,
 ) -> Plan:
-    """The plan of a stack file on a machine of so much memory (None: no machine)."""
+    """The plan of a stack file on a machine of so much memory (None: no machine), with an image for each method."""
+    if images:
+        lock = (lock or Lock()).model_copy(update={"images": {**IMAGES, **(lock.images if lock else {})}})
     where = on or (machine(gib) if gib else None)
     return make(stack(text, folder), CATALOG, lock=lock, machine=where, deployed=deployed)
 
