@@ -1,5 +1,6 @@
 """Thin Pulumi classes of the plugin's resources, so that components can name them without the plugin."""
 
+from infra.resources.cluster import Namespace
 from infra.resources.local import Host, Rollout, Route, Token, Version, VersionGuard
 from infra.resources.package import PACKAGE, VERSION, WAKE, options, token
 
@@ -8,6 +9,7 @@ __all__ = [
     "VERSION",
     "WAKE",
     "Host",
+    "Namespace",
     "Rollout",
     "Route",
     "Token",

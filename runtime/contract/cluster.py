@@ -55,6 +55,21 @@ INTERNAL_PORT = 8081  # of the gateway's pods: what gateways tell each other, an
 REPLICA_PORT = 8000
 """Of replicas. 8080 and 9090 belong to EAS's engine (eas-protocols.md, section 10)."""
 ETC = "/etc/inferform"  # spec/spec.json, settings/ (tokens.json, route.json), key/replica-key
+SETTINGS = f"{ETC}/settings"
+TOKENS_FILE = "tokens.json"  # in SETTINGS: the service's entry of TOKENS
+ROUTE_FILE = "route.json"  # in SETTINGS: the RouteTable, absent until there is one
+REPLICA_KEY_FILE = f"{ETC}/key/replica-key"
+KNOWLEDGE_KEY = "documents.tar.gz"  # of the ConfigMap `chat-knowledge`: the declared documents, packed
+KNOWLEDGE_FILE = f"{ETC}/knowledge/{KNOWLEDGE_KEY}"
+"""What a route's `knowledge.folder` says on a cluster. Absent where a service declares no documents."""
+HOME = "/var/lib/inferform"
+"""Of every pod: an empty volume that may be written, as /tmp may. All else of the file system is read-only."""
+DATA = f"{HOME}/data"  # a ReplicaSpec's data_folder
+CACHE = f"{HOME}/cache"  # its cache_folder; with target.modelCache the claim of the model is mounted below it
+USER = 10001
+"""User and group of the processes in pods, and of the image."""
+TERMINATION_LOG_ENV = "INFERFORM_TERMINATION_LOG"
+"""Names the file in which a process that gives up says why: `{"phase","reason"}`."""
 GATEWAY_HEADER = "X-Inferform-Gateway"
 """Request of a gateway to a replica: the replica key. Removed from what clients send."""
 
@@ -112,6 +127,11 @@ def object_name(*parts: str, limit: int = 52) -> str:
 def version_name(service: str, hash: str) -> str:
     """Of a version's Deployment, headless Service, ConfigMap and PodDisruptionBudget: `chat-3f2a9c01d4`."""
     return object_name(service, hash)
+
+
+def knowledge_name(service: str) -> str:
+    """Of the ConfigMap with a service's declared documents."""
+    return object_name(service, "knowledge")
 
 
 def route_name(service: str) -> str:
