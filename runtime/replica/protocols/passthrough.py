@@ -10,6 +10,7 @@ from aiohttp import web
 
 from runtime.replica import answers
 from runtime.replica.call import Call, Routes
+from runtime.replica.protocols.usage import StreamMeter, Usage, usage_of
 
 if TYPE_CHECKING:  # a replica of another engine has no use for it
     from runtime.replica.engines.vllm.engine import VllmEngine
@@ -50,16 +51,33 @@ async def forward(call: Call) -> web.StreamResponse:
 
 async def _copy(call: Call, reply: aiohttp.ClientResponse) -> web.StreamResponse:
     kept = {name: value for name, value in reply.headers.items() if name.lower() not in HOP_BY_HOP}
+    counted = reply.status == 200 and call.request.method == "POST"
     if reply.headers.get("Transfer-Encoding", "").lower() != "chunked":
-        return web.Response(status=reply.status, body=await reply.read(), headers={**call.base_headers, **kept})
+        body = await reply.read()
+        if counted:
+            _count(call, usage_of(body))
+        return web.Response(status=reply.status, body=body, headers={**call.base_headers, **kept})
     response = web.StreamResponse(status=reply.status, headers={**call.base_headers, **kept})
     call.streaming = response
     await response.prepare(call.request)
-    first = True
-    async for chunk in reply.content.iter_any():
-        if first:
-            call.replica.metrics.ttft.observe(time.perf_counter() - call.arrived)
-            first = False
-        await response.write(chunk)
+    meter, metrics, last = StreamMeter(), call.replica.metrics, 0.0
+    try:
+        async for chunk in reply.content.iter_any():
+            if counted and meter.feed(chunk):
+                now = time.perf_counter()
+                if last:
+                    metrics.inter_token.observe(now - last)
+                else:
+                    metrics.ttft.observe(now - call.arrived)
+                last = now
+            await response.write(chunk)
+    finally:
+        if counted:
+            _count(call, meter.usage(chat="/chat/" in call.path))
     await response.write_eof()
     return response
+
+
+def _count(call: Call, usage: Usage) -> None:
+    call.replica.metrics.prompt_tokens.inc(usage.prompt or 0)
+    call.replica.metrics.completion_tokens.inc(usage.completion or 0)

@@ -143,6 +143,7 @@ async def running(
     engine_args: dict[str, Any] | None = None,
     *,
     method: Method = Method.STANDARD,
+    engine: EngineKind = EngineKind.SCRIPTED,
     template: dict[str, Any] | None = None,
     start: bool = True,
     limits: dict[str, Any] | None = None,
@@ -156,9 +157,7 @@ async def running(
         service=SERVICE,
         replica="demo-0123456789-0",
         hash="0123456789",
-        template=VersionTemplate(
-            method=method, engine=EngineKind.SCRIPTED, engine_args=engine_args or {}, **(template or {})
-        ),
+        template=VersionTemplate(method=method, engine=engine, engine_args=engine_args or {}, **(template or {})),
         listen=Listen(),
         settings_file=str(settings_file),
         data_folder=str(folder / "data"),

@@ -1,0 +1,169 @@
+"""Section 8 on method vllm: vLLM's own bytes pass in both directions, and their tokens are counted on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from runtime.contract.version import EngineKind, Method, VersionTemplate
+from runtime.replica.engines.base import Load
+from runtime.replica.engines.scripted import ScriptedEngine
+from tests.runtime.replica.harness import PREFIX, TOKEN, Running, request_bytes, running, until
+
+EVENTS = (
+    b'data: {"id":"c","choices":[{"index":0,"text":" a"}]}\n\n',
+    b'data: {"id":"c","choices":[{"index":0,"text":" b"}]}\n\n',
+)
+USAGE = b'data: {"id":"c","choices":[],"usage":{"prompt_tokens":4,"total_tokens":9,"completion_tokens":5}}\n\n'
+DONE = b"data: [DONE]\n\n"
+REFUSED = b'{"error":{"message":"The model `x` does not exist.","type":"NotFoundError","param":"model","code":404}}'
+
+
+class FakeVllm(ScriptedEngine):
+    """An engine whose server is scripted; knows what it was asked."""
+
+    session: aiohttp.ClientSession
+
+    def __init__(self) -> None:
+        super().__init__(VersionTemplate(method=Method.VLLM, engine=EngineKind.VLLM))
+        self.asked: list[tuple[str, str, dict[str, str], bytes]] = []
+        self.queue = 0
+        self.left = asyncio.Event()
+
+    @contextlib.contextmanager
+    def busy(self) -> Iterator[None]:
+        yield
+
+    def load(self) -> Load:
+        return Load(queue=self.queue)
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        self.asked.append((request.method, request.raw_path, dict(request.headers), body))
+        if b'"x"' in body:
+            return web.Response(status=404, body=REFUSED, content_type="application/json")
+        if b'"stream": true' not in body:
+            return web.Response(body=b'{"choices":[{"text":"a"}],"usage":{"prompt_tokens":3,"completion_tokens":2}}')
+        stream = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Own": "kept"})
+        await stream.prepare(request)
+        try:
+            for event in EVENTS:
+                await stream.write(event)
+                await asyncio.sleep(0)
+            if b"endless" in body:
+                while True:
+                    await asyncio.sleep(0.01)
+                    await stream.write(EVENTS[0])
+            if b"breaks" in body:
+                assert request.transport is not None
+                request.transport.abort()
+                return stream
+            if b"include_usage" in body:
+                await stream.write(USAGE)
+            await stream.write(DONE)
+        except (ConnectionError, asyncio.CancelledError):
+            self.left.set()
+            raise
+        return stream
+
+
+@asynccontextmanager
+async def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Running, FakeVllm]]:
+    vllm = FakeVllm()
+
+    async def prepared(*_: Any) -> FakeVllm:
+        return vllm
+
+    monkeypatch.setattr("runtime.replica.replica.prepare_engine", prepared)
+    with tempfile.TemporaryDirectory(prefix="if-") as folder:
+        socket = str(Path(folder) / "v.sock")
+        runner = web.ServerRunner(web.Server(vllm.answer, handler_cancellation=True), shutdown_timeout=0.1)  # type: ignore[arg-type]
+        await runner.setup()
+        await web.UnixSite(runner, socket).start()
+        connector = aiohttp.UnixConnector(socket)
+        async with aiohttp.ClientSession("http://vllm", connector=connector, auto_decompress=False) as vllm.session:
+            async with running(tmp_path, method=Method.VLLM, engine=EngineKind.VLLM) as replica:
+                yield replica, vllm
+        await runner.cleanup()
+
+
+async def metric(replica: Running, name: str) -> float:
+    text = (await replica.ask(path="/-/metrics", Authorization="")).body.decode()
+    return next(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name + "{"))
+
+
+async def test_8_bytes_pass_unchanged_in_both_directions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(tmp_path, monkeypatch) as (replica, vllm):
+        sent = b'{ "prompt" : "hi",  "stream": true }'
+        answer = await replica.ask(sent, path=f"{PREFIX}/v1/completions?a=%20b", X_Own="too")
+    assert (answer.status, answer.body) == (200, b"".join(EVENTS) + DONE)
+    assert (answer.headers["X-Own"], answer.headers["Content-Type"]) == ("kept", "text/event-stream")
+    [(method, path, headers, body)] = vllm.asked
+    assert (method, path, body) == ("POST", "/v1/completions?a=%20b", sent)
+    assert headers["X-Own"] == "too"
+    assert TOKEN not in str(headers), "the service's token is not vLLM's business"
+
+
+async def test_8_an_error_of_the_engine_is_passed_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(tmp_path, monkeypatch) as (replica, _):
+        answer = await replica.ask({"model": "x"}, path=f"{PREFIX}/v1/chat/completions")
+        assert await metric(replica, "inferform_completion_tokens_total") == 0
+    assert (answer.status, answer.body) == (404, REFUSED)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "prompt", "completion"),
+    [
+        ("/v1/completions", {"prompt": "q"}, 3, 2),
+        ("/v1/completions", {"stream": True}, 0, 2),
+        ("/v1/chat/completions", {"stream": True}, 0, 1),
+        ("/v1/chat/completions", {"stream": True, "stream_options": {"include_usage": True}}, 4, 5),
+    ],
+)
+async def test_tokens_that_pass_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, body: dict[str, Any], prompt: int, completion: int
+) -> None:
+    async with serving(tmp_path, monkeypatch) as (replica, _):
+        assert (await replica.ask(body, path=PREFIX + path)).status == 200
+        assert await metric(replica, "inferform_prompt_tokens_total") == prompt
+        assert await metric(replica, "inferform_completion_tokens_total") == completion
+        streamed = 1 if body.get("stream") else 0
+        assert await metric(replica, "inferform_ttft_seconds_count") == streamed
+
+
+async def test_a_client_that_leaves_is_noticed_by_vllm_and_its_tokens_still_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(tmp_path, monkeypatch) as (replica, vllm):
+        reader, writer = await replica.connect()
+        writer.write(request_bytes({"prompt": "endless", "stream": True}, path=f"{PREFIX}/v1/completions"))
+        await reader.readuntil(EVENTS[1])
+        writer.close()
+        async with asyncio.timeout(5):
+            await vllm.left.wait()
+            await replica.replica.idle.wait()
+        assert await metric(replica, "inferform_completion_tokens_total") >= 2
+
+
+async def test_3_2_a_broken_stream_never_looks_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(tmp_path, monkeypatch) as (replica, _):
+        answer = await replica.ask({"prompt": "breaks", "stream": True}, path=f"{PREFIX}/v1/completions")
+        assert not answer.complete
+        await until(lambda: not replica.replica.in_flight)
+
+
+async def test_3_3_more_than_the_queue_takes_is_450(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(tmp_path, monkeypatch) as (replica, vllm):
+        vllm.queue = 64
+        answer = await replica.ask({"prompt": "q"}, path=f"{PREFIX}/v1/completions")
+        assert (answer.status, answer.reason) == (450, "Queue Full")
+        assert (await replica.ask(path=f"{PREFIX}/v1/models")).status == 200, "asking what there is never waits"
