@@ -21,6 +21,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "runtime.contract": (),
     "runtime.kubeapi": ("runtime.contract",),
     "infra": ("catalog", "runtime.contract"),  # modules directly in infra/: shared by the floors above them
+    "infra.cluster": ("runtime.contract", "runtime.kubeapi"),
     "infra.stackfile": ("catalog", "runtime.contract"),
     "infra.plan": ("catalog", "runtime.contract", "infra.stackfile"),
     "infra.lock": ("catalog", "runtime.contract", "infra.stackfile", "infra.plan"),
@@ -212,7 +213,7 @@ def test_every_public_class_and_function_says_what_it_does() -> None:
 
 def test_tests_mirror_paths() -> None:
     """`infra/plan/rollout.py` is tested in `tests/infra/plan/`: each folder of tests has its folder of code."""
-    free = {"e2e", "bench", "examples", "layout"}
+    free = {"e2e", "bench", "cluster", "examples", "layout"}
     folders = {path.relative_to(ROOT / "tests").parent for path in modules("tests") if path.name.startswith("test_")}
     astray = [
         f"tests/{folder}"

@@ -99,7 +99,9 @@ class Project:
                         "name": "python",
                         "options": {"toolchain": "pip", "virtualenv": os.path.relpath(sys.prefix, self.folder)},
                     },
-                    "plugins": {"providers": [{"name": "inferform", "path": str(Path(sys.prefix) / "bin")}]},
+                    "plugins": {
+                        "providers": [{"name": name, "path": str(path)} for name, path in self.plugins().items()]
+                    },
                 }
             )
         )
@@ -114,14 +116,23 @@ class Project:
         finally:
             self.kill_everything()
 
+    # What differs between targets -------------------------------------------------------------------------------------
+
+    def plugins(self) -> dict[str, Path]:
+        """Name to folder of each plugin that the project brings along."""
+        return {"inferform": Path(sys.prefix) / "bin"}
+
+    def target(self) -> Config:
+        """The stack file's `target`: local on this project's port."""
+        return {"kind": "local", "gateway": {"host": "127.0.0.1", "port": self.port}}
+
     # The stack file ---------------------------------------------------------------------------------------------------
 
     def write(self, services: Mapping[str, Config], **more: Any) -> None:
-        """Write the stack file: these services, target local on this project's port; the salt is kept."""
+        """Write the stack file: these services, this project's target; the salt is kept."""
         document = yaml.safe_load(self.stack_file.read_text()) if self.stack_file.exists() else {}
         document = document or {}
-        target = {"kind": "local", "gateway": {"host": "127.0.0.1", "port": self.port}}
-        keys = {"target": target, "services": dict(services), **more}
+        keys = {"target": self.target(), "services": dict(services), **more}
         document["config"] = {f"inferform:{key}": value for key, value in keys.items()}
         self.stack_file.write_text(yaml.safe_dump(document, sort_keys=False))
 

@@ -1,0 +1,7 @@
+"""What behaviours on a cluster need: the cluster, namespaces, fake nodes, and a Pulumi project that targets it."""
+
+from tests.cluster.harness.cluster import Cluster, ClusterCommandFailed
+from tests.cluster.harness.namespace import Namespace, pod
+from tests.cluster.harness.project import ClusterProject
+
+__all__ = ["Cluster", "ClusterCommandFailed", "ClusterProject", "Namespace", "pod"]
