@@ -8,7 +8,8 @@ from __future__ import annotations
 import http.client
 import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote, urlencode
@@ -30,7 +31,7 @@ from runtime.contract.host import (
     VersionRecord,
     VersionState,
 )
-from runtime.contract.names import EPOCH_HEADER
+from runtime.contract.names import EPOCH_HEADER, PREDICT_PREFIX
 from runtime.contract.paths import host_socket
 from runtime.contract.route import RouteTable
 
@@ -71,12 +72,22 @@ class _UnixConnection(http.client.HTTPConnection):
             raise
 
 
+@dataclass
+class StraightWay:
+    """The gateway itself: it listens on this machine."""
+
+    url: str
+    problem: str = ""
+
+
 class HostClient:
     """The calls of the admin API. Every call opens its own connection, so a client may be shared between threads.
 
     `epoch` is sent with every write (None: without). A `timeout` in seconds can be given per client and per call; calls
     that wait on purpose (gateway, route, drain, delete) have longer ones. Raises HostProblem, HostGone and HostTimeout.
     """
+
+    poll_seconds = 0.1
 
     def __init__(self, path: Path, *, epoch: int | None = None, timeout: float = 10) -> None:
         self.path = path
@@ -93,6 +104,20 @@ class HostClient:
     def host(self, *, timeout: float | None = None) -> HostInfo:
         """Who is there."""
         return self._ask(HostInfo, "GET", "/v1/host", timeout=timeout)
+
+    def gateway_url(self, *, timeout: float | None = None) -> str:
+        """`http://HOST:PORT`; a gateway that listens everywhere is reached on this machine. Empty without one."""
+        settings = self.host(timeout=timeout).gateway.settings
+        return "" if settings is None else gateway_url(settings)
+
+    def endpoint(self, service: str, *, timeout: float | None = None) -> str:
+        """The URL of a service; empty while there is no gateway."""
+        base = self.gateway_url(timeout=timeout)
+        return f"{base}{PREDICT_PREFIX}{service}" if base else ""
+
+    def way_to_gateway(self, url: str = "") -> AbstractContextManager[StraightWay]:
+        """Straight to it."""
+        return nullcontext(StraightWay(url or self.gateway_url()))
 
     def new_epoch(self, *, timeout: float | None = None) -> int:
         """Ask for an epoch, which makes all older ones stale. This client does not take it by itself."""
@@ -172,8 +197,8 @@ class HostClient:
         """The route of a service."""
         return self._ask(RouteState, "GET", _route(service), timeout=timeout)
 
-    def put_route(self, table: RouteTable, *, timeout: float | None = None) -> RouteState:
-        """Write a route; the answer has its generation."""
+    def put_route(self, table: RouteTable, *, url: str = "", timeout: float | None = None) -> RouteState:
+        """Write a route; the answer has its generation. A host knows its services' URLs by itself."""
         return self._ask(RouteState, "PUT", _route(table.service), table, timeout=timeout)
 
     def wait_route(self, service: str, generation: int, *, seconds: float) -> RouteState:
@@ -254,6 +279,12 @@ class HostClient:
 
     def _gone(self, cause: Exception) -> HostGone:
         return HostGone(f"no host answers on {self.path} ({cause})")
+
+
+def gateway_url(settings: GatewaySettings) -> str:
+    """`http://HOST:PORT`; a gateway that listens everywhere is reached on this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)
+    return f"http://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{settings.port}"
 
 
 def _problem(status: int, payload: bytes) -> HostProblem:

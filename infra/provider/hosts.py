@@ -1,4 +1,4 @@
-"""The local hosts that this plugin talks to: finding them, starting them, one epoch a run for each."""
+"""The places that this plugin talks to: local hosts, which it finds and starts, and clusters. One epoch a run each."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from infra.cluster import ClusterClient, Connections
 from infra.hostclient import HostClient, HostGone, HostProblem, HostTimeout
+from infra.place import Place
+from infra.provider.identity import place_of
 from infra.provider.operation import Operation, Refused
+from runtime.contract.cluster import is_cluster, parse_address
 from runtime.contract.code import host_code
 from runtime.contract.host import HostInfo
 
@@ -33,30 +37,55 @@ def host_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 class Hosts:
-    """Clients of hosts by state folder. Thread-safe."""
+    """Clients of hosts by state folder, and of clusters by address. Thread-safe."""
 
-    def __init__(self, command: Callable[[Path, str], Sequence[str]] = host_command) -> None:
+    def __init__(
+        self,
+        command: Callable[[Path, str], Sequence[str]] = host_command,
+        connections: Connections | None = None,
+    ) -> None:
         self._command = command
+        self._connections = connections or Connections()
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         self._epochs: dict[str, int] = {}
         self._started: list[subprocess.Popen[bytes]] = []  # they outlive this process
 
-    def reader(self, state: str) -> HostClient:
+    def cluster(self, state: str) -> ClusterClient:
+        """A client of a cluster's namespace, without an epoch. Raises HostGone when there is no way to it."""
+        return ClusterClient(parse_address(state), connections=self._connections)
+
+    def reader(self, state: str) -> Place:
         """A client for reading."""
-        return HostClient.of_state(Path(state))
+        return self.cluster(state) if is_cluster(state) else HostClient.of_state(Path(state))
 
     def asker(self, state: str) -> HostClient:
         """A client for Check and Diff: it waits at most ASK_SECONDS."""
         return HostClient.of_state(Path(state), timeout=ASK_SECONDS)
 
-    def writer(self, state: str, operation: Operation) -> HostClient:
+    def writer(self, state: str, operation: Operation) -> Place:
         """A client whose writes carry this run's epoch, asked for at the first one. A host that died is started again.
 
-        Raises Refused when this folder has never had a host.
+        Raises Refused when this folder, or namespace, has never had a stack, or belongs to another one.
         """
+        return self._cluster_writer(state, operation) if is_cluster(state) else self.host_writer(state, operation)
+
+    def _cluster_writer(self, state: str, operation: Operation) -> ClusterClient:
+        place, client = place_of(state), self.cluster(state)
+        with self._of(place):
+            if place not in self._epochs:
+                try:
+                    self._epochs[place] = client.new_epoch(stack=operation.short_stack)
+                except HostProblem as problem:
+                    if problem.code == "NotFound":
+                        raise Refused(problem.message) from problem
+                    raise
+            return client.with_epoch(self._epochs[place])
+
+    def host_writer(self, state: str, operation: Operation) -> HostClient:
+        """`writer` of a local host."""
         with self._of(state):
-            reader = self.reader(state)
+            reader = HostClient.of_state(Path(state))
             try:
                 self._renew(state, reader, operation)
                 epoch = self._epoch(state, reader)
@@ -69,10 +98,17 @@ class Hosts:
                 epoch = self._epoch(state, reader)
         return HostClient.of_state(Path(state), epoch=epoch)
 
-    def remover(self, state: str, operation: Operation) -> HostClient | None:
-        """A writer for deletes; None when this folder has no host and no database: then there is nothing to delete."""
+    def remover(self, state: str, operation: Operation) -> Place | None:
+        """A writer for deletes; None when nothing of ours was ever there: then there is nothing to delete."""
         try:
             return self.writer(state, operation)
+        except Refused:
+            return None
+
+    def host_remover(self, state: str, operation: Operation) -> HostClient | None:
+        """`remover` of a local host: None when this folder has no host and no database."""
+        try:
+            return self.host_writer(state, operation)
         except Refused:
             return None
 
@@ -80,7 +116,7 @@ class Hosts:
         """Adopt the folder's host, or start one. Raises Refused when it cannot start or belongs to another stack."""
         with self._of(state):
             try:
-                info = self.reader(state).host()
+                info = HostClient.of_state(Path(state)).host()
             except HostTimeout:
                 raise
             except HostGone:
@@ -93,9 +129,9 @@ class Hosts:
         return info
 
     def forget(self, state: str) -> None:
-        """The host was shut down: a new one gives new epochs."""
+        """The host was shut down, the namespace removed: a new one gives new epochs."""
         with self._lock:
-            self._epochs.pop(state, None)
+            self._epochs.pop(place_of(state), None)
             self._started = [process for process in self._started if process.poll() is None]  # reaps it
 
     def _of(self, state: str) -> threading.Lock:
@@ -145,7 +181,7 @@ class Hosts:
             )
         self._started.append(process)
         deadline = time.monotonic() + START_SECONDS
-        client = self.reader(state)
+        client = HostClient.of_state(Path(state))
         while True:
             try:
                 return client.host()
@@ -178,7 +214,7 @@ def said(problem: HostProblem) -> str:
     """A refusal of the host in words for the user."""
     if problem.code == "StaleEpoch":
         return (
-            "a newer run of Pulumi has taken over this stack's host, so this run's writes are refused; "
+            "a newer run of Pulumi has taken over this stack, so this run's writes are refused; "
             f"run `pulumi up` again ({problem.message})"
         )
     return problem.message or problem.code

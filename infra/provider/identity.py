@@ -4,13 +4,16 @@
     Token, Route                        STATE|SERVICE
     Version, Rollout, VersionGuard      STATE|SERVICE/HASH
 
-STATE is the host's absolute state folder, e.g. /home/me/project/.inferform/dev|chat/3f2a9c01d4
+STATE is the host's absolute state folder, e.g. /home/me/project/.inferform/dev|chat/3f2a9c01d4, or
+kubernetes://CONTEXT/NAMESPACE, e.g. kubernetes://prod/llm|chat/3f2a9c01d4
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from runtime.contract.cluster import is_cluster, parse_address
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,8 @@ class Identity:
 
     def __str__(self) -> str:
         rest = f"{self.service}/{self.hash}" if self.hash else self.service
-        return f"{self.state}|{rest}" if rest else self.state
+        place = place_of(self.state)
+        return f"{place}|{rest}" if rest else place
 
 
 def parse(text: str, form: str) -> Identity:
@@ -37,9 +41,29 @@ def parse(text: str, form: str) -> Identity:
         or ("/" in form and not digest)
     ):
         raise ValueError(f"the id {text!r} has not the form {form}, e.g. {example(form)}")
-    if not Path(state).is_absolute():
+    if is_cluster(state):
+        try:
+            parse_address(state)
+        except ValueError as bad:
+            raise ValueError(f"the id {text!r}: {bad}") from None
+    elif not Path(state).is_absolute():
         raise ValueError(f"the id {text!r} begins with no absolute folder; its form is {form}, e.g. {example(form)}")
     return Identity(state, service, digest)
+
+
+def place_of(state: str) -> str:
+    """A state without what may change about it: a kubeconfig may move."""
+    return str(replace(parse_address(state), kubeconfig="")) if is_cluster(state) else state
+
+
+def same_place(old: object, new: object) -> bool:
+    """Do two states, that may differ, name the same namespace of the same cluster?"""
+    if not (isinstance(old, str) and isinstance(new, str) and is_cluster(old) and is_cluster(new)):
+        return False
+    try:
+        return place_of(old) == place_of(new)
+    except ValueError:
+        return False
 
 
 def example(form: str) -> str:

@@ -101,6 +101,11 @@ class Operation:
             return "organization/project/stack"
         return f"organization/{parts[1]}/{parts[0].removeprefix('urn:pulumi:')}"
 
+    @property
+    def short_stack(self) -> str:
+        """project.stack of the URN, as namespaces are marked with their owner."""
+        return ".".join(self.stack.split("/")[1:])
+
     def info(self, text: str) -> None:
         """A message that stays in the resource's diagnostics."""
         self.log(self.urn, Severity.INFO, text)

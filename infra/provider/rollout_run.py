@@ -1,4 +1,4 @@
-"""One rollout under way: every effect on the host is here, the decisions are in rollout_steps.
+"""One rollout under way: every effect on its place is here, the decisions are in rollout_steps.
 
 Note: docs/designs/local-target.md
 """
@@ -13,19 +13,19 @@ from typing import Literal
 
 from pydantic import Field
 
-from infra.hostclient import HostClient, HostGone, HostProblem
+from infra.hostclient import HostGone, HostProblem
+from infra.place import Place, Way
 from infra.provider import measuring, proof
 from infra.provider.operation import Cancellation, Cancelled, Operation, Refused
 from infra.provider.rollout_steps import Failed, Ready, Timeouts, Waiting, failure_text, judge, seed
 from runtime.contract.document import Document
-from runtime.contract.host import Scale
+from runtime.contract.host import Scale, VersionState
 from runtime.contract.phases import Phase
 from runtime.contract.route import RouteTable
 from runtime.contract.version import Bounds
 
 LEASE_SECONDS = 30.0
 RENEW_SECONDS = 8.0
-POLL_SECONDS = 0.1
 HANDOVER_SECONDS = 600.0
 """After a recreate the old version stays at zero for so long at most: the route moves, or it comes back by itself."""
 MAKE_ROOM_SECONDS = 10.0
@@ -61,7 +61,7 @@ class Clock:
 class RolloutRun:
     """Lease, seed, wait, prove; on failure everything as it was."""
 
-    def __init__(self, args: RolloutInputs, operation: Operation, host: HostClient, clock: Clock) -> None:
+    def __init__(self, args: RolloutInputs, operation: Operation, host: Place, clock: Clock) -> None:
         self.args = args
         self.operation = operation
         self.host = host
@@ -88,7 +88,7 @@ class RolloutRun:
         self.name = state.record.name
         try:
             if args.strategy == "recreate" and not self.routed:
-                self._rest(hash for hash, count in live.items() if count)
+                self._rest(state, (hash for hash, count in live.items() if count))
             scale = seed(bounds=args.replicas, share=args.share, live=live.values(), current=state.wanted)
             if scale.temporary or state.wanted != scale.replicas:
                 state = self.host.scale(args.service, args.hash, scale)
@@ -117,18 +117,20 @@ class RolloutRun:
                 raise
             return 0
 
-    def _rest(self, hashes: Iterator[str]) -> None:
+    def _rest(self, state: VersionState, hashes: Iterator[str]) -> None:
         """Recreate: the old versions give their memory back first; requests are held meanwhile."""
         for hash in hashes:
             self.host.lease(self.args.service, hash, LEASE_SECONDS)
             self.resting.append(hash)
             self.host.scale(self.args.service, hash, Scale(replicas=0, temporary=True))
+        if not state.wanted:
+            self.host.scale(self.args.service, self.args.hash, Scale(replicas=0))  # a Deployment is born with one
         self._show("recreate: waiting for the old version to stop; requests are held")
         while any(self._runs(hash) for hash in self.resting):
-            self._pause(POLL_SECONDS)
+            self._pause(self.host.poll_seconds)
 
     def _runs(self, hash: str) -> bool:
-        return any(replica.pid for replica in self.host.version(self.args.service, hash).replicas)
+        return any(replica.pid or replica.endpoint for replica in self.host.version(self.args.service, hash).replicas)
 
     def _show(self, status: str) -> None:
         """Progress, each text once."""
@@ -148,10 +150,14 @@ class RolloutRun:
                     raise self._failure(failed)
                 case Waiting() as waiting:
                     self._show(str(waiting))
-            self._pause(POLL_SECONDS)
+            self._pause(self.host.poll_seconds)
 
     def _ask(self) -> None:
         """One generation, within the clock of the first token. A gateway may need a moment to see a new replica."""
+        with self.host.way_to_gateway(self.args.endpoint) as way:
+            self._ask_by(way)
+
+    def _ask_by(self, way: Way) -> None:
         args = self.args
         began = self.clock.now()
         clock = args.timeouts.first_token
@@ -161,14 +167,14 @@ class RolloutRun:
             status = 0
             try:
                 answer = proof.ask(
-                    args.endpoint, args.service, args.hash, args.token,
+                    way.url, args.service, args.hash, args.token,
                     timeout=max(left, 0.1), cancellation=self.operation.cancellation,
                 )  # fmt: skip
                 status, problem = answer.status, proof.verdict(answer, args.hash)
                 if not problem:
                     return
             except OSError as lost:
-                problem = f"the gateway at {args.endpoint} does not answer ({lost})"
+                problem = way.problem or f"the gateway at {args.endpoint} does not answer ({lost})"
             spent = self.clock.now() - began
             final = status not in proof.AGAIN and status != 0
             if final or spent >= clock or (status == 401 and spent >= UNAUTHORIZED_SECONDS):
@@ -177,7 +183,7 @@ class RolloutRun:
             state = self.host.version(args.service, args.hash)
             if state.failure is not None and not any(replica.ready for replica in state.replicas):
                 raise self._failure(Failed(state.failure.phase, state.failure.reason, state.failure.log_tail))
-            self._pause(POLL_SECONDS)
+            self._pause(self.host.poll_seconds)
 
     def _measure(self, asked: float) -> None:
         """Keep how long the start took, for the next plan to show. Nothing depends on it."""
@@ -189,10 +195,15 @@ class RolloutRun:
 
     def _pause(self, seconds: float) -> None:
         """Wait, and keep the leases alive."""
-        if self.clock.now() - self.renewed >= RENEW_SECONDS:
-            self.renewed = self.clock.now()
-            for hash in (self.args.hash, *self.resting):
-                self.host.lease(self.args.service, hash, LEASE_SECONDS)
+        late = self.clock.now() - self.renewed
+        if late >= RENEW_SECONDS:
+            try:
+                for hash in (self.args.hash, *self.resting):
+                    self.host.lease(self.args.service, hash, LEASE_SECONDS)
+                self.renewed = self.clock.now()
+            except HostGone:
+                if late >= LEASE_SECONDS:
+                    raise
         self.clock.sleep(self.operation.cancellation, seconds)
 
     def _failure(self, failed: Failed) -> Refused:
@@ -221,13 +232,15 @@ class RolloutRun:
                 self.host.end_lease(service, hash)
             began = self.clock.now()
             while self.resting and self._runs(hash) and self.clock.now() - began < MAKE_ROOM_SECONDS:
-                self.clock.sleep(Cancellation(), POLL_SECONDS)  # also when cancelled: the old one needs the memory
+                self.clock.sleep(
+                    Cancellation(), self.host.poll_seconds
+                )  # also when cancelled: the old one needs the memory
         for old in self.resting:
             with suppress(HostProblem, HostGone):
                 self.host.end_lease(service, old)
 
 
-def route_table(host: HostClient, service: str) -> RouteTable | None:
+def route_table(host: Place, service: str) -> RouteTable | None:
     """A service's table; None when it has none."""
     try:
         return host.route(service).table

@@ -118,7 +118,7 @@ class Servicer(ProviderServicer):
     # Resources -----------------------------------------------------------------------------------------------------
 
     async def Check(self, request: pb.CheckRequest, context: Any) -> pb.CheckResponse:
-        """Defaults and validation. No network but the host's socket, for at most 50 ms."""
+        """Defaults and validation. No network but a local host's socket, for at most 50 ms."""
         handler, old, new = self._of(request), read_map(request.olds), read_map(request.news)
         inputs, failures = await self._handle(context, handler.check, old, new, self._operation(request))
         found = [pb.CheckFailure(property=failure.property, reason=failure.reason) for failure in failures]
@@ -131,9 +131,9 @@ class Servicer(ProviderServicer):
         if not old:
             old = outputs
         found = changes(old, new, ignored=handler.undiffed | set(request.ignoreChanges))
-        operation = self._operation(request)
+        operation, replace_on = self._operation(request), handler.replaces(old, new)
         if found:
-            if not any(change.top in handler.replace_on for change in found) and (text := handler.explain(found)):
+            if not any(change.top in replace_on for change in found) and (text := handler.explain(found)):
                 await asyncio.to_thread(operation.status, text)
         elif (
             handler.observed
@@ -142,7 +142,7 @@ class Servicer(ProviderServicer):
         ):
             found = [Change(handler.observed, handler.observed, "ADD", observed=True)]
             await asyncio.to_thread(operation.info, f"{gone}: this update repairs it")
-        return _diff_response(found, handler.replace_on, delete_first=handler.delete_first)
+        return _diff_response(found, replace_on, delete_first=handler.delete_first)
 
     async def Create(self, request: pb.CreateRequest, context: Any) -> pb.CreateResponse:
         """Make it, or say what a preview can know."""

@@ -4,6 +4,7 @@ from typing import Any
 
 from infra.provider.handlers.base import Failure, Handler, InitFailed
 from infra.provider.handlers.host import HostHandler
+from infra.provider.handlers.namespace import NamespaceHandler
 from infra.provider.handlers.rollout import RolloutHandler
 from infra.provider.handlers.route import RouteHandler
 from infra.provider.handlers.token import TokenHandler
@@ -12,6 +13,7 @@ from infra.provider.handlers.version_guard import VersionGuardHandler
 
 HANDLERS: tuple[type[Handler[Any]], ...] = (
     HostHandler,
+    NamespaceHandler,
     TokenHandler,
     VersionHandler,
     RolloutHandler,

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import PydanticUndefined
 
-from infra.hostclient import HostClient, HostGone, HostProblem, HostTimeout
+from infra.hostclient import HostGone, HostProblem, HostTimeout
+from infra.place import Place
 from infra.provider.diff import Change
 from infra.provider.hosts import Hosts
-from infra.provider.identity import Identity, parse
+from infra.provider.identity import Identity, parse, same_place
 from infra.provider.operation import Operation
 from infra.provider.values import UNKNOWN, Unknown, plain
+from runtime.contract.cluster import is_cluster
 from runtime.contract.document import Document
 
 Values = dict[str, Any]
@@ -105,6 +107,8 @@ class Handler(Generic[Inputs]):
     def drift(self, id: str, inputs: Values, outputs: Values) -> str:
         """What of it is gone or altered in the world, in words; empty when all is well. Takes at most 50 ms."""
         args = self.inputs.model_validate(plain(inputs))
+        if is_cluster(self.identity(args).state):
+            return self.seen(args, plain(outputs))  # a preview needs no cluster
         try:
             return self.altered(self.hosts.asker(self.identity(args).state), args, plain(outputs))
         except HostTimeout:
@@ -114,9 +118,18 @@ class Handler(Generic[Inputs]):
         except HostProblem as problem:
             return self.missing if problem.code == "NotFound" else ""
 
+    def seen(self, args: Inputs, outputs: Values) -> str:
+        """As `drift`, for a cluster, which is not asked: what the last refresh has seen is in the outputs."""
+        return ""
+
+    def replaces(self, old: Values, new: Values) -> frozenset[str]:
+        """The inputs whose change makes it another thing. A kubeconfig that moved is the same place."""
+        moved = same_place(plain(old.get("state")), plain(new.get("state")))
+        return self.replace_on - {"state"} if moved else self.replace_on
+
     missing: ClassVar[str] = "the host does not know it"
 
-    def altered(self, host: HostClient, args: Inputs, outputs: Values) -> str:
+    def altered(self, host: Place, args: Inputs, outputs: Values) -> str:
         """As `drift`, with a host that answers; HostProblem NotFound means gone."""
         return ""
 
@@ -142,14 +155,17 @@ class Handler(Generic[Inputs]):
     def read(self, id: str, inputs: Values, outputs: Values, operation: Operation) -> tuple[Values, Values] | None:
         """What really is there: inputs and outputs, None when it is gone. Both arguments are empty on an import.
 
-        While the host is away nothing is known, so nothing is forgotten: what the state says stays.
+        While a local host is away nothing is known, so nothing is forgotten: what the state says stays. A cluster that
+        cannot be reached is an error: its context may be wrong.
         """
         importing = not inputs
         where = parse(id, self.form)
+        if same_place(where.state, state := plain(inputs.get("state"))):
+            where = replace(where, state=str(state))  # with the kubeconfig that the id lacks
         try:
             return self.found(where, self.hosts.reader(where.state), inputs, outputs)
         except HostGone:
-            if importing:
+            if importing or is_cluster(where.state):
                 raise
             return self.away(inputs, outputs)
         except HostProblem as problem:
@@ -161,7 +177,7 @@ class Handler(Generic[Inputs]):
         """What a refresh keeps while the host is away."""
         return inputs, outputs
 
-    def found(self, where: Identity, host: HostClient, inputs: Values, outputs: Values) -> tuple[Values, Values] | None:
+    def found(self, where: Identity, host: Place, inputs: Values, outputs: Values) -> tuple[Values, Values] | None:
         """As `read`, with a host that answers; HostProblem NotFound means gone."""
         raise NotImplementedError
 

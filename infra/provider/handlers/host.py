@@ -10,7 +10,8 @@ from typing import ClassVar
 
 import psutil
 
-from infra.hostclient import HostClient, HostGone, HostProblem
+from infra.hostclient import HostClient, HostGone, HostProblem, gateway_url
+from infra.place import Place
 from infra.provider.diff import Change
 from infra.provider.handlers.base import Failure, Handler, InitFailed, Values
 from infra.provider.hosts import DATABASE
@@ -67,7 +68,7 @@ class HostHandler(Handler[HostInputs]):
         """The endpoint follows from the inputs; only whether it runs is unknown."""
         return {**super().planned(inputs, outputs), "endpoint": endpoint(inputs.get("gateway"))}
 
-    def altered(self, host: HostClient, args: HostInputs, outputs: Values) -> str:
+    def altered(self, host: Place, args: HostInputs, outputs: Values) -> str:
         """Another address, or a gateway that could not start."""
         gateway = host.host().gateway
         if gateway.settings != args.gateway:
@@ -84,7 +85,7 @@ class HostHandler(Handler[HostInputs]):
         """Start or adopt, say where the gateway listens. A busy port leaves a host that the next update repairs."""
         self.hosts.ensure(args.state, operation)
         outputs = {**inputs, "endpoint": endpoint(args.gateway.to_data()), "running": True}
-        host = self.hosts.writer(args.state, operation)
+        host = self.hosts.host_writer(args.state, operation)
         operation.status(f"waiting for the gateway on {args.gateway.host}:{args.gateway.port}")
         try:
             state = host.put_gateway(args.gateway, timeout=GATEWAY_SECONDS)
@@ -99,7 +100,7 @@ class HostHandler(Handler[HostInputs]):
 
     def delete(self, id: str, outputs: Values, args: HostInputs, operation: Operation) -> None:
         """Stop gateway, replicas and daemon, then remove what they kept."""
-        host = self.hosts.remover(args.state, operation)
+        host = self.hosts.host_remover(args.state, operation)
         if host is not None:
             pid = host.host().pid
             operation.status("stopping gateway, replicas and host")
@@ -125,7 +126,7 @@ class HostHandler(Handler[HostInputs]):
         """It does not run, and the next `up` starts it."""
         return inputs, {**outputs, "running": False}
 
-    def found(self, where: Identity, host: HostClient, inputs: Values, outputs: Values) -> tuple[Values, Values] | None:
+    def found(self, where: Identity, host: Place, inputs: Values, outputs: Values) -> tuple[Values, Values] | None:
         """Where it listens now."""
         gateway = host.host().gateway.settings or GatewaySettings()
         if not inputs or HostInputs.model_validate(inputs).gateway != gateway:
@@ -140,9 +141,7 @@ def not_ready(state: str, error: str) -> str:
 
 def endpoint(gateway: object) -> str:
     """http://HOST:PORT; a gateway that listens everywhere is reached on this machine."""
-    settings = GatewaySettings.model_validate(gateway or {})
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)
-    return f"http://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{settings.port}"
+    return gateway_url(GatewaySettings.model_validate(gateway or {}))
 
 
 def port_holder(settings: GatewaySettings, sockets: set[str]) -> str:

@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
-from infra.hostclient import HostClient
+from infra.hostclient import gateway_url
+from infra.place import Place
 from infra.provider.diff import Change
 from infra.provider.handlers.base import Handler, Values
-from infra.provider.handlers.host import endpoint
 from infra.provider.hosts import Hosts
-from infra.provider.identity import Identity
+from infra.provider.identity import Identity, same_place
 from infra.provider.operation import Operation
 from infra.provider.rollout_run import Clock, RolloutInputs, RolloutRun, route_table
 from infra.provider.values import Secret, plain
+from runtime.contract.host import GatewaySettings
 
 
 class RolloutHandler(Handler[RolloutInputs]):
@@ -39,12 +40,16 @@ class RolloutHandler(Handler[RolloutInputs]):
         self._lock = threading.Lock()
         self._services: dict[tuple[str, str], threading.Lock] = {}
 
-    def altered(self, host: HostClient, args: RolloutInputs, outputs: Values) -> str:
+    def altered(self, host: Place, args: RolloutInputs, outputs: Values) -> str:
         """A version that is meant to serve and cannot start."""
         state = host.version(args.service, args.hash)
         if not args.stopped and state.failure is not None and not any(replica.ready for replica in state.replicas):
             return f"no replica is ready: {state.failure.reason}"
         return ""
+
+    def seen(self, args: RolloutInputs, outputs: Values) -> str:
+        """A refresh found that no replica is ready."""
+        return "no replica was ready" if not args.stopped and outputs.get("proven") is False else ""
 
     def explain(self, changes: list[Change]) -> str:
         """What is done again, in words."""
@@ -65,23 +70,25 @@ class RolloutHandler(Handler[RolloutInputs]):
         """Prove it again unless only a setting for later rollouts changed."""
         before = RolloutInputs.model_validate(plain(old))
         settings = {"strategy", "surge", "timeouts", "share", "token"}
+        if same_place(before.state, args.state):
+            settings.add("state")  # a kubeconfig has moved
         same = before.model_dump(exclude=settings) == args.model_dump(exclude=settings)
         changed = before.model_dump(include=settings) != args.model_dump(include=settings)
         if same and changed and outputs.get("proven"):
             return {**self.repeated(inputs), "proven": True}
         return self.create(inputs, args, operation)[1]
 
-    def found(self, where: Identity, host: HostClient, inputs: Values, outputs: Values) -> tuple[Values, Values] | None:
+    def found(self, where: Identity, host: Place, inputs: Values, outputs: Values) -> tuple[Values, Values] | None:
         """It is there as long as its version is; on an import its inputs are what the host knows."""
-        state = host.version(where.service, where.hash)
         if inputs:
-            return inputs, outputs
+            wrong = self.altered(host, self.inputs.model_validate({"token": "", **plain(inputs)}), outputs)
+            return inputs, {**outputs, "proven": False} if wrong else outputs
+        state = host.version(where.service, where.hash)
         table = route_table(host, where.service)
-        settings = host.host().gateway.settings
         weight = next((v.weight for v in table.versions.values() if v.hash == where.hash), 0) if table else 0
         actual = RolloutInputs(
             state=where.state,
-            endpoint=endpoint(settings.to_data() if settings else {}),
+            endpoint=host.gateway_url() or gateway_url(GatewaySettings()),
             service=where.service,
             hash=where.hash,
             stopped=table.stopped if table else False,

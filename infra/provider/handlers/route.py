@@ -7,14 +7,15 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from infra.hostclient import HostClient, HostProblem
+from infra.hostclient import HostProblem, gateway_url
+from infra.place import Place
 from infra.provider.diff import Change
 from infra.provider.handlers.base import Failure, Handler, InitFailed, Values, refreshed
-from infra.provider.handlers.host import endpoint
 from infra.provider.identity import Identity
 from infra.provider.operation import Operation
 from infra.provider.values import UNKNOWN
-from runtime.contract.host import RouteState
+from runtime.contract.cluster import PART, PART_GATEWAY, is_cluster, parse_address
+from runtime.contract.host import GatewaySettings, RouteState
 from runtime.contract.names import PREDICT_PREFIX
 from runtime.contract.route import RouteTable, RouteVersion
 
@@ -69,7 +70,7 @@ class RouteHandler(Handler[RouteInputs]):
         url = service_endpoint(gateway, str(inputs.get("service"))) if isinstance(gateway, str) else UNKNOWN
         return {**super().planned(inputs, outputs), "endpoint": url}
 
-    def altered(self, host: HostClient, args: RouteInputs, outputs: Values) -> str:
+    def altered(self, host: Place, args: RouteInputs, outputs: Values) -> str:
         """Another table than declared."""
         return "" if _same(host.route(args.service).table, args.table()) else "the host has another table"
 
@@ -82,7 +83,7 @@ class RouteHandler(Handler[RouteInputs]):
     def create(self, inputs: Values, args: RouteInputs, operation: Operation) -> tuple[str, Values]:
         """Write the table and wait for the gateways."""
         host = self.hosts.writer(args.state, operation)
-        state = host.put_route(args.table())
+        state = host.put_route(args.table(), url=args.endpoint())
         generation = state.table.generation
         id = str(self.identity(args))
         outputs = {**inputs, "endpoint": args.endpoint(), "generation": generation}
@@ -90,7 +91,7 @@ class RouteHandler(Handler[RouteInputs]):
         if applied < generation:
             reason = (
                 f"no ready gateway applied generation {generation} of the route within {APPLY_SECONDS:g} s "
-                f"(applied: {applied}); `pulumi up` tries again, the gateway's log is {args.state}/logs/gateway.log"
+                f"(applied: {applied}); `pulumi up` tries again; the gateway's log: {gateway_log(args.state)}"
             )
             raise InitFailed(id, outputs, inputs, [reason])
         operation.status(f"generation {generation} is applied")
@@ -101,20 +102,20 @@ class RouteHandler(Handler[RouteInputs]):
         if host := self.hosts.remover(args.state, operation):
             host.delete_route(args.service)
 
-    def found(self, where: Identity, host: HostClient, inputs: Values, outputs: Values) -> tuple[Values, Values] | None:
+    def found(self, where: Identity, host: Place, inputs: Values, outputs: Values) -> tuple[Values, Values] | None:
         """The table as it is."""
         state = host.route(where.service)
         if inputs:
             gateway = str(inputs["gateway"])
         else:
-            settings = host.host().gateway.settings
-            gateway = endpoint(settings.to_data() if settings else {})
+            url = host.endpoint(where.service) or service_endpoint(gateway_url(GatewaySettings()), where.service)
+            gateway = url.removesuffix(f"{PREDICT_PREFIX}{where.service}")
         table = state.table.model_dump(exclude={"generation"})
         actual = RouteInputs.model_validate({**table, "state": where.state, "gateway": gateway})
         inputs = refreshed(inputs, actual)
         return inputs, {**inputs, "endpoint": actual.endpoint(), "generation": state.table.generation}
 
-    def _wait(self, host: HostClient, service: str, generation: int, operation: Operation) -> int:
+    def _wait(self, host: Place, service: str, generation: int, operation: Operation) -> int:
         deadline = time.monotonic() + APPLY_SECONDS
         while True:
             operation.cancellation.check()
@@ -128,6 +129,13 @@ class RouteHandler(Handler[RouteInputs]):
                     state: RouteState = host.route(service)
                     return state.applied
             operation.cancellation.sleep(0.05)  # a host without any gateway may refuse at once
+
+
+def gateway_log(state: str) -> str:
+    """Where to read what the gateway says."""
+    if is_cluster(state):
+        return f"kubectl -n {parse_address(state).namespace} logs -l {PART}={PART_GATEWAY}"
+    return f"{state}/logs/gateway.log"
 
 
 def _same(table: RouteTable, declared: RouteTable) -> bool:

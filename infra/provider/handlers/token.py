@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from infra.hostclient import HostClient, HostProblem
+from infra.hostclient import HostProblem
+from infra.place import Place
 from infra.provider.diff import Change
 from infra.provider.handlers.base import Handler, Values
 from infra.provider.identity import Identity
@@ -55,9 +56,13 @@ class TokenHandler(Handler[TokenInputs]):
             planned["token"] = outputs["token"]
         return planned
 
-    def altered(self, host: HostClient, args: TokenInputs, outputs: Values) -> str:
+    def altered(self, host: Place, args: TokenInputs, outputs: Values) -> str:
         """Another token than the state's."""
         return "" if host.token(args.service).token == outputs.get("token") else "the host has another one"
+
+    def seen(self, args: TokenInputs, outputs: Values) -> str:
+        """A refresh found no token."""
+        return self.missing if outputs.get("present") is False else ""
 
     def explain(self, changes: list[Change]) -> str:
         """Rotation in words."""
@@ -97,7 +102,7 @@ class TokenHandler(Handler[TokenInputs]):
         if host := self.hosts.remover(args.state, operation):
             host.delete_token(args.service)
 
-    def found(self, where: Identity, host: HostClient, inputs: Values, outputs: Values) -> tuple[Values, Values] | None:
+    def found(self, where: Identity, host: Place, inputs: Values, outputs: Values) -> tuple[Values, Values] | None:
         """The host's token. One that the host lost stays in the state: the next `up` gives it back."""
         try:
             record = host.token(where.service)

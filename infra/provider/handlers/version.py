@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from infra.hostclient import HostClient
+from infra.place import Place
 from infra.provider.diff import Change
 from infra.provider.handlers.base import Failure, Handler, Values, refreshed
 from infra.provider.identity import Identity
@@ -57,7 +57,7 @@ class VersionHandler(Handler[VersionInputs]):
             return [Failure("replicas", f"min {args.replicas.min} is not between 0 and max {args.replicas.max}")]
         return []
 
-    def altered(self, host: HostClient, args: VersionInputs, outputs: Values) -> str:
+    def altered(self, host: Place, args: VersionInputs, outputs: Values) -> str:
         """Other bounds or another name than declared."""
         record = host.version(args.service, args.hash).record
         return "" if (record.bounds, record.name) == (args.replicas, args.name) else "the host has other replica bounds"
@@ -80,7 +80,7 @@ class VersionHandler(Handler[VersionInputs]):
             host.delete_version(args.service, args.hash, timeout=args.template.drain_seconds + STOP_SECONDS)
             operation.status("")
 
-    def found(self, where: Identity, host: HostClient, inputs: Values, outputs: Values) -> tuple[Values, Values] | None:
+    def found(self, where: Identity, host: Place, inputs: Values, outputs: Values) -> tuple[Values, Values] | None:
         """What the host has declared under this hash."""
         record = host.version(where.service, where.hash).record
         actual = VersionInputs(

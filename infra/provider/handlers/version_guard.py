@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from infra.hostclient import HostClient, HostProblem
+from infra.hostclient import HostProblem
+from infra.place import Place
 from infra.provider.handlers.base import Handler, Values
 from infra.provider.handlers.version import STOP_SECONDS
 from infra.provider.identity import Identity
@@ -53,7 +54,7 @@ class VersionGuardHandler(Handler[GuardInputs]):
             if problem.code != "NotFound":
                 raise
 
-    def found(self, where: Identity, host: HostClient, inputs: Values, outputs: Values) -> tuple[Values, Values] | None:
+    def found(self, where: Identity, host: Place, inputs: Values, outputs: Values) -> tuple[Values, Values] | None:
         """It is there as long as its version is."""
         host.version(where.service, where.hash)
         inputs = inputs or {"state": where.state, "service": where.service, "hash": where.hash}

@@ -85,7 +85,7 @@ def test_the_schema_is_valid_json_with_resources_components_and_types(running: P
     resources = schema["resources"]
     components = {name.rpartition(":")[2] for name, spec in resources.items() if spec.get("isComponent")}
     assert components == {"Gateway", "ModelService", "ResourceGroup", "ResourceQuota", "Stack"}
-    assert {"Host", "Token", "Version", "Rollout", "VersionGuard", "Route"} == {
+    assert {"Host", "Namespace", "Token", "Version", "Rollout", "VersionGuard", "Route"} == {
         name.rpartition(":")[2] for name, spec in resources.items() if not spec.get("isComponent")
     }
     assert resources["inferform:index:Token"]["properties"]["token"]["secret"] is True
