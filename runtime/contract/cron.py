@@ -116,3 +116,27 @@ def parse(text: str) -> Schedule:
 def last(text: str, minute: datetime) -> datetime:
     """When a schedule fired last, `minute` included. Raises BadSchedule."""
     return parse(text).last(minute)
+
+
+_WORDS = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+
+
+def five_fields(text: str) -> str | None:
+    """What other dialects say (words like @daily, seconds that are 0, `?`) in five fields; None: it cannot be said."""
+    words = _WORDS.get(text.strip().lower(), text).split()
+    if len(words) == len(_FIELDS) + 1 and words[0] in ("0", "00"):
+        words = words[1:]
+    plain = " ".join("*" if word == "?" else word for word in words)
+    try:
+        parse(plain)
+    except BadSchedule:
+        return None
+    return plain

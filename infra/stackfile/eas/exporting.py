@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.stackfile.eas.launch import IMAGES, PORT, read_launch, write_command
-from infra.stackfile.eas.mapping import CAMEL, CHECKS, TARGETS, instance_types, surge_of
+from infra.stackfile.eas.mapping import BEHAVIOR, CAMEL, CHECKS, TARGETS, instance_types, surge_of
 from infra.stackfile.eas.report import Item, Outcome
 from infra.stackfile.eas.tree import get, put, take
 from infra.stackfile.errors import ABSENT
@@ -103,8 +103,8 @@ def _replicas(service: Mapping[str, Any], document: dict[str, Any]) -> None:
     replicas = service.get("replicas", {})
     imported_scaler = get(document, ("metadata", "instance")) is not ABSENT
     low = replicas.get("min", 1)
-    high = replicas.get("max", max(1, low))
-    scaled = low != high or bool({"target", "cron", "idleSeconds"} & set(replicas))
+    high = replicas.get("max", max(1, low, *(job["replicas"] for job in replicas.get("cron", []))))
+    scaled = low != high or bool(set(replicas) - {"min", "max"})
     if not imported_scaler:
         put(document, ("metadata", "instance"), 0 if service.get("stopped") else max(low, 1) if scaled else low)
         if not scaled:
@@ -121,13 +121,14 @@ def _replicas(service: Mapping[str, Any], document: dict[str, Any]) -> None:
     if wanted:
         kept = get(document, ("autoscaler", "scaleStrategies"))
         put(document, ("autoscaler", "scaleStrategies"), wanted + ([] if kept is ABSENT else kept))
-    if "idleSeconds" in replicas:
-        put(document, ("autoscaler", "behavior", "onZero", "scaleDownGracePeriodSeconds"), replicas["idleSeconds"])
+    for path, (key, _) in BEHAVIOR.items():
+        if key in replicas:
+            put(document, ("autoscaler", "behavior", *path), replicas[key])
     if "cron" in replicas:
         jobs = [
             {
                 **({"name": job["name"]} if "name" in job else {}),
-                "schedule": job["schedule"],
+                "schedule": f"0 {job['schedule']}",
                 "targetSize": job["replicas"],
             }
             for job in replicas["cron"]

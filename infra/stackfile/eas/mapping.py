@@ -17,10 +17,18 @@ from infra.stackfile.eas.launch import Launch, read_launch
 from infra.stackfile.eas.tree import get, take
 from infra.stackfile.errors import ABSENT, Location
 from infra.stackfile.sources import BadSource, mount_source
+from runtime.contract.cron import five_fields
 
 CHECKS = {"startup": "startup_check", "liveness": "liveness_check", "readiness": "readiness_check"}
 TARGETS = {"qps": "qps", "queue[avgbacklog]": "queue"}
 """EAS's metrics that the autoscaler has, by their keys in `replicas.target`."""
+BEHAVIOR: Mapping[tuple[str, str], tuple[str, int]] = {
+    ("scaleUp", "stabilizationWindowSeconds"): ("scaleUpSeconds", 0),
+    ("scaleDown", "stabilizationWindowSeconds"): ("scaleDownSeconds", 0),
+    ("onZero", "scaleDownGracePeriodSeconds"): ("idleSeconds", 1),
+    ("onZero", "scaleUpActivationReplicas"): ("activation", 1),
+}
+"""What `autoscaler.behavior` says, by the keys of `replicas` and the least that they take."""
 CAMEL = {
     "initial_delay_seconds": "initialDelaySeconds",
     "period_seconds": "periodSeconds",
@@ -122,16 +130,18 @@ def _map_replicas(rest: dict[str, Any], service: dict[str, Any]) -> None:
         replicas["target"] = {TARGETS[first["metricName"]]: first["threshold"]}
         if not strategies:
             take(rest, ("autoscaler", "scaleStrategies"))
-    idle = ("autoscaler", "behavior", "onZero", "scaleDownGracePeriodSeconds")
-    if (seconds := get(rest, idle)) is not ABSENT and seconds > 0:
-        replicas["idleSeconds"] = take(rest, idle)
+    for path, (key, least) in BEHAVIOR.items():
+        place = ("autoscaler", "behavior", *path)
+        if (amount := get(rest, place)) is not ABSENT and amount >= least:
+            replicas[key] = take(rest, place)
     jobs = get(rest, ("autoscaler", "scaleJobs"))
-    if jobs is not ABSENT and jobs and all(_is_job(job) for job in jobs):
+    most = replicas.get("max", math.inf)
+    if jobs is not ABSENT and jobs and all(_is_job(job) and job["targetSize"] <= most for job in jobs):
         take(rest, ("autoscaler", "scaleJobs"))
         replicas["cron"] = [
             {
                 **({"name": job["name"]} if "name" in job else {}),
-                "schedule": job["schedule"],
+                "schedule": five_fields(job["schedule"]),
                 "replicas": job["targetSize"],
             }
             for job in jobs
@@ -146,7 +156,7 @@ def _is_job(job: Mapping[str, Any]) -> bool:
         and type(job["targetSize"]) is int
         and job["targetSize"] >= 0
         and isinstance(job["schedule"], str)
-        and bool(job["schedule"])
+        and five_fields(job["schedule"]) is not None
         and isinstance(job.get("name", "-"), str)
         and job.get("name") != ""
     )

@@ -14,6 +14,7 @@ from typing import Any
 from infra.stackfile.eas.fields import GRACE, PROBE, TIMINGS, Kind, field_of
 from infra.stackfile.eas.tree import get, put, take, without_nulls
 from infra.stackfile.errors import ABSENT, Location, dotted
+from runtime.contract.cron import five_fields
 
 Notes = list[tuple[str, str]]
 """Path and what was done."""
@@ -164,6 +165,8 @@ def _autoscaler(document: dict[str, Any]) -> None:
         for job in _mappings(scaler["scaleJobs"]):
             if "targetSize" in job:
                 job["targetSize"] = typed(job["targetSize"], Kind.INT)
+            if isinstance(schedule := job.get("schedule"), str) and (plain := five_fields(schedule)) is not None:
+                job["schedule"] = f"0 {plain}"  # EAS's schedules begin with seconds
     document["autoscaler"] = scaler
 
 

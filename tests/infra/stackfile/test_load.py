@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from infra.stackfile import LocalTarget, StackFileErrors, load
+from runtime.contract.scaling import CronJob, ScaleMetric, ScaleTarget, Scaling
 from runtime.contract.version import Bounds, Method
 
 MODEL = "SmolLM2-135M-Instruct"
@@ -123,6 +124,26 @@ def test_all_errors_of_a_file_are_reported_at_once() -> None:
             "services.chat.replicas.target",
             "takes one of qps",
         ),
+        (
+            {"model": MODEL, "replicas": {"cron": [{"schedule": "0 0 8 * * *", "replicas": 1}]}},
+            "services.chat.replicas.cron[0].schedule",
+            "has 6 fields, not 5: minute, hour, day of month, month, day of week; did you mean 0 8 * * *?",
+        ),
+        (
+            {"model": MODEL, "replicas": {"cron": [{"schedule": "0 25 * * *", "replicas": 1}]}},
+            "services.chat.replicas.cron[0].schedule",
+            "is no cron schedule: its hour '25': it goes from 0 to 23; for example 0 8",
+        ),
+        (
+            {"model": MODEL, "replicas": {"max": 2, "cron": [{"schedule": "0 8 * * *", "replicas": 5}]}},
+            "services.chat.replicas.cron[0].replicas",
+            "is above max 2; the nearest is 2",
+        ),
+        ({"model": MODEL, "replicas": {"target": {"qps": 0}}}, "services.chat.replicas.target.qps", "more than 0"),
+        ({"model": MODEL, "replicas": {"idleSecond": 3}}, "services.chat.replicas.idleSecond", "did you mean idleSeco"),
+        ({"model": MODEL, "replicas": {"scaleDownSeconds": -1}}, "services.chat.replicas.scaleDownSeconds", "least 0"),
+        ({"model": MODEL, "autoscaler": "hpa"}, "services.chat.autoscaler", "needs a cluster, this is target local"),
+        ({"model": MODEL, "autoscaler": "kida"}, "services.chat.autoscaler", "did you mean keda?"),
         ({"model": MODEL, "traffic": {"main": 101}}, "services.chat.traffic.main", "must be at most 100"),
         ({"model": MODEL, "traffic": {"v1": 100}}, "services.chat.traffic.v1", "only main"),
         (
@@ -208,6 +229,38 @@ def test_traffic_lists_every_version_and_gives_zero_to_the_unnamed() -> None:
 def test_a_min_alone_raises_the_max_with_it() -> None:
     stack = load({"services": {"chat": {"model": MODEL, "replicas": {"min": 3}}}}, folder=Path("."))
     assert stack.services["chat"].versions["main"].replicas.bounds() == Bounds(min=3, max=3)
+
+
+def test_without_a_max_the_largest_cron_job_sets_it() -> None:
+    replicas = {"cron": [{"schedule": "0 8 * * *", "replicas": 5}, {"schedule": "0 20 * * *", "replicas": 0}]}
+    stack = load({"services": {"chat": {"model": MODEL, "replicas": replicas}}}, folder=Path("."))
+    assert stack.services["chat"].versions["main"].replicas.bounds() == Bounds(min=1, max=5)
+
+
+def test_how_a_version_scales_is_said_beside_its_bounds() -> None:
+    replicas = {
+        "min": 0,
+        "max": 4,
+        "target": {"ttftMs": 800},
+        "idleSeconds": 60,
+        "activation": 2,
+        "scaleUpSeconds": 5,
+        "scaleDownSeconds": 30,
+        "cron": [{"name": "morning", "schedule": "0 8 * * 1-5", "replicas": 3}],
+    }
+    stack = load({"services": {"chat": {"model": MODEL, "replicas": replicas}}}, folder=Path("."))
+    chat = stack.services["chat"]
+    assert chat.versions["main"].replicas.scaling(chat.autoscaler) == Scaling(
+        target=ScaleTarget(metric=ScaleMetric.TTFT_MS, value=800),
+        up_seconds=5,
+        down_seconds=30,
+        idle_seconds=60,
+        activation=2,
+        cron=(CronJob(name="morning", schedule="0 8 * * 1-5", replicas=3),),
+        by="gateway",
+    )
+    plain = load({"services": {"chat": {"model": MODEL}}}, folder=Path(".")).services["chat"].versions["main"]
+    assert plain.replicas.scaling() == Scaling(), "the defaults of both are the same"
 
 
 def test_groups_and_quotas_are_accepted_on_local() -> None:

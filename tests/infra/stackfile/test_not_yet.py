@@ -11,7 +11,7 @@ OURS = {
     "local": (
         NotYet("mirrors"),
         NotYet("services.*.method", ("process",), "standard is available"),
-        NotYet("services.*.versions.*.replicas.cron"),
+        NotYet("services.*.versions.*.replicas.burst"),
     )
 }
 
@@ -19,20 +19,20 @@ OURS = {
 def test_what_is_not_built_is_an_error_by_path_that_says_so() -> None:
     config = {
         "mirrors": ["a"],
-        "services": {"chat": {"method": "process", "versions": {"v1": {"replicas": {"cron": [{"schedule": "x"}]}}}}},
+        "services": {"chat": {"method": "process", "versions": {"v1": {"replicas": {"burst": [1]}}}}},
     }
     found = [str(error) for error in not_available(config, rows=OURS)]
     assert found == [
         'mirrors: is not available on target local yet (it says ["a"])',
         'services.chat.method: is not available on target local yet (it says "process"); standard is available',
-        'services.chat.versions.v1.replicas.cron: is not available on target local yet (it says [{"schedule": "x"}])',
+        "services.chat.versions.v1.replicas.burst: is not available on target local yet (it says [1])",
     ]
 
 
 def test_a_key_that_is_off_is_no_error() -> None:
     config = {
         "mirrors": [],
-        "services": {"chat": {"method": "standard", "versions": {"v1": {"replicas": {"cron": []}}}}},
+        "services": {"chat": {"method": "standard", "versions": {"v1": {"replicas": {"burst": []}}}}},
     }
     assert not_available(config, rows=OURS) == []
 
@@ -46,6 +46,14 @@ def test_each_target_has_rows_of_its_own() -> None:
     rows = {"local": (NotYet("mirrors"),), "kubernetes": ()}
     assert [error.path for error in not_available({"mirrors": ["a"]}, rows=rows)] == ["mirrors"]
     assert not_available({"mirrors": ["a"], "target": {"kind": "kubernetes"}}, rows=rows) == []
+
+
+def test_a_row_may_say_for_itself_why_not() -> None:
+    rows = {"local": (NotYet("services.*.autoscaler", ("hpa",), "gateway scales here", "needs what {target} has not"),)}
+    found = not_available({"services": {"chat": {"autoscaler": "hpa"}}}, rows=rows)
+    assert [str(error) for error in found] == [
+        'services.chat.autoscaler: needs what local has not (it says "hpa"); gateway scales here'
+    ]
 
 
 def test_data_of_a_wrong_shape_is_passed_over() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from runtime.contract.cron import BadSchedule, last, parse
+from runtime.contract.cron import BadSchedule, five_fields, last, parse
 
 NOW = datetime(2026, 11, 25, 13, 37, 12, tzinfo=UTC)  # a Wednesday
 
@@ -107,3 +107,19 @@ def test_asking_again_within_a_minute_costs_nothing() -> None:
     before = last.cache_info().hits
     assert last("0 8 * * *", minute) == last("0 8 * * *", minute)
     assert last.cache_info().hits > before
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("0 8 * * *", "0 8 * * *"),
+        ("0 0 8 * * *", "0 8 * * *"),
+        ("00 0 8 ? * mon", "0 8 * * mon"),
+        ("@daily", "0 0 * * *"),
+        ("30 0 8 * * *", None),
+        ("@every 1h", None),
+        ("", None),
+    ],
+)
+def test_other_dialects_are_said_in_five_fields_where_they_can_be(text: str, plain: str | None) -> None:
+    assert five_fields(text) == plain

@@ -74,6 +74,24 @@ def test_replicas_become_an_autoscaler_when_they_differ() -> None:
     assert edited(stopped=True)["metadata"]["instance"] == 0
 
 
+def test_windows_and_cron_become_eas_behavior_and_jobs_with_seconds() -> None:
+    cron = [{"name": "day", "schedule": "0 8 * * 1-5", "replicas": 4}, {"schedule": "0 20 * * *", "replicas": 1}]
+    replicas = {"min": 0, "scaleUpSeconds": 5, "scaleDownSeconds": 60, "idleSeconds": 90, "activation": 2, "cron": cron}
+    assert edited(replicas=replicas)["autoscaler"] == {
+        "min": 0,
+        "max": 4,
+        "behavior": {
+            "scaleUp": {"stabilizationWindowSeconds": 5},
+            "scaleDown": {"stabilizationWindowSeconds": 60},
+            "onZero": {"scaleDownGracePeriodSeconds": 90, "scaleUpActivationReplicas": 2},
+        },
+        "scaleJobs": [
+            {"name": "day", "schedule": "0 0 8 * * 1-5", "targetSize": 4},
+            {"schedule": "0 0 20 * * *", "targetSize": 1},
+        ],
+    }
+
+
 def test_a_native_service_is_exported_with_eas_images_and_says_what_is_lost() -> None:
     service = {
         "model": "Qwen2.5-7B-Instruct",
