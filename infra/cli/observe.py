@@ -101,4 +101,37 @@ def logs(
             typer.echo(host.logs(service, each.record.hash, replica=replica, tail=tail), nl=False)
 
 
-COMMANDS: dict[str, Callable[..., None]] = {"status": status, "logs": logs}
+def measured(
+    now: Annotated[
+        bool, typer.Option("--now", help="First take in the memory that the replicas which run here took so far.")
+    ] = False,
+    output: Annotated[Output, typer.Option("--output", "-o", help="text, or json for machines.")] = Output.TEXT,
+    stack: options.Stack = None,
+) -> None:
+    """Show what was measured on this machine: the starts of versions, and the most memory of a replica.
+
+    `pulumi up` records both for each version that it starts; `inferform plan` shows them beside its estimates.
+    Memory grows under load: `--now` asks again.
+
+    [dim]$ inferform measured[/]
+    [dim]$ inferform measured --now[/]
+    """
+    import json
+
+    from infra.cli import client
+    from infra.cli.measured import table, take_in
+    from infra.cli.project import find
+    from infra.measured import read_measured
+
+    if now:
+        here = find(stack)
+        with host_answers(here.stack):
+            take_in(client.connect(here), read_measured())
+    records = read_measured()
+    if output is Output.JSON:
+        typer.echo(json.dumps([each.to_data() for each in records.values()], indent=2, ensure_ascii=False))
+    else:
+        typer.echo(table(records.values()), nl=False)
+
+
+COMMANDS: dict[str, Callable[..., None]] = {"status": status, "logs": logs, "measured": measured}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 
 from rich.console import Console
@@ -14,6 +15,9 @@ from infra.cli.failure import Failure
 from infra.cli.status import Status, gather
 from infra.cli.watch import follow
 from infra.hostclient import HostClient
+from infra.measured import Measured, record
+from infra.plan import read_machine
+from infra.plan.measured import machine_place
 from runtime.contract.host import Drift, VersionFailure
 from runtime.contract.paths import host_socket
 from runtime.contract.phases import Phase
@@ -112,3 +116,16 @@ def test_a_watched_status_is_shown_anew_and_survives_a_host_that_is_away(host: F
 
 def test_a_watched_status_is_no_json(host: FakeHost) -> None:
     assert run(app, ["status", "--watch", "-o", "json"]).exit_code == 2
+
+
+def test_measured_lists_starts_and_takes_in_memory_of_what_runs(host: FakeHost) -> None:
+    assert "nothing is measured yet" in run(app, ["measured"]).output
+    replica = host.versions[0].replicas[0].model_copy(update={"pid": os.getpid()})
+    host.versions = [host.versions[0].model_copy(update={"replicas": (replica,)})]
+    hash, place = host.versions[0].record.hash, machine_place(read_machine())
+    facts = {"service": "chat", "version": "main", "date": "2026-11-25", "seconds": {"image": 3.0, "firstToken": 0.5}}
+    record(Measured.model_validate({"hash": hash, "place": place, **facts}))
+    assert f"chat     main     {hash}" in run(app, ["measured"]).output
+    [kept] = json.loads(run(app, ["measured", "--now", "-o", "json"]).output)
+    assert kept["memoryBytes"] > 2**24
+    assert kept["seconds"] == {"image": 3.0, "firstToken": 0.5}

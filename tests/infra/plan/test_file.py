@@ -11,6 +11,7 @@ from catalog import load as load_catalog
 from infra.plan import Level, make
 from infra.plan.file import error_finding, not_built_findings
 from infra.stackfile import StackFileErrors, load
+from tests.infra.plan.stacks import plan
 
 
 def test_an_error_of_the_file_is_a_finding_with_its_line() -> None:
@@ -41,3 +42,10 @@ def test_what_a_service_json_says_without_effect_is_a_warning(tmp_path: Path) ->
     found = [each for each in plan.findings if each.rule == "eas-import"]
     assert {each.level for each in found} == {Level.WARNING}
     assert any("metadata.cuda" in each.text for each in found)
+
+
+def test_a_whole_number_hashes_alike_however_it_is_written() -> None:
+    """Pulumi writes a stack file's 1.0 as 1 for its program; `inferform plan` reads the file itself."""
+    text = "services: {chat: {engine: scripted, engineArgs: {startSeconds: %s}}}"
+    hashes = {plan(text % number).services[0].versions[0].hash for number in ("1", "1.0", "1.00")}
+    assert len(hashes) == 1
