@@ -1,0 +1,59 @@
+"""Everything that can go wrong with a new version on a cluster: one error with the phase and the cluster's words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.cluster.harness import ClusterProject
+from tests.e2e.harness import SteadyLoad, ask, scripted
+
+SHORT = {"timeouts": {"schedule": 5, "image": 60}}
+ABSENT = "registry.invalid/nobody/nothing@sha256:" + "1" * 64
+BROKEN: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "engine": (
+        scripted("bad", engineArgs={"failStart": {"phase": "engine", "reason": "out of memory"}}),
+        ("phase engine", "out of memory"),
+    ),
+    "cores": (scripted("bad", resources={"cpus": 500}, rollout=SHORT), ("phase schedule", "cpu")),
+}
+
+
+def test_the_update_fails_with_the_clusters_words_and_the_old_version_serves(project: ClusterProject) -> None:
+    good = scripted("good")
+    project.write({"chat": good})
+    project.up()
+    token = project.token()
+    with SteadyLoad(project.endpoint, "chat", token, rate=10) as load:
+        for service, words in BROKEN.values():
+            project.write({"chat": service})
+            output = project.up(code=1)
+            assert all(word in output for word in words), output
+            assert "Traceback" not in output
+        usual = dict(project.changes_of_target)
+        project.changes_of_target["image"] = ABSENT
+        project.changes_of_target["gateway"] = {"replicas": 1}
+        project.write({"chat": good})
+        output = project.up("--continue-on-error", code=1)
+        assert "phase image" in output, output
+        assert "registry.invalid" in output, output
+        project.changes_of_target = usual
+        project.write({"chat": good, "fine": scripted("fine")})
+        project.up()
+        assert set(load.verdict.texts) == {"good"}
+    assert ask(project.endpoint, "fine", project.token("fine")).text == "fine"
+    project.assert_no_changes()
+
+
+def test_a_quota_refuses_at_the_api_server_and_one_broken_service_holds_up_no_other(project: ClusterProject) -> None:
+    quotas = {"small": {"cpus": 1}}
+    inside = scripted("inside", resources={"quota": "small", "cpus": 0.2})
+    project.write({"inside": inside, "other": scripted("other")}, quotas=quotas)
+    project.up()
+    # The plan refuses what is above the declared quota, so the cluster's own has to be smaller than declared.
+    project.kubectl("patch", "resourcequota", "small", "--type=merge", '-p={"spec":{"hard":{"requests.cpu":"300m"}}}')
+    changed = scripted("changed", resources={"quota": "small", "cpus": 0.2}, rollout=SHORT)
+    project.write({"inside": changed, "other": scripted("moved on")}, quotas=quotas)
+    output = project.up("--continue-on-error", code=1)
+    assert "quota" in output, output
+    assert ask(project.endpoint, "other", project.token("other")).text == "moved on"
+    assert ask(project.endpoint, "inside", project.token("inside")).text == "inside"

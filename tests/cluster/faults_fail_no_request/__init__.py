@@ -1,0 +1,1 @@
+"""Promise: pods, gateways, the leader, a node and the API server may go at any moment: no request fails."""
