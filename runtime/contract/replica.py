@@ -64,9 +64,10 @@ class ReplicaSpec(Document):
     hash: str
     template: VersionTemplate
     listen: Listen
-    settings_file: str
+    settings_file: str  # a file of ServiceSettings, or a pod's folder of TOKENS_FILE and ROUTE_FILE
     data_folder: str  # per service and kept: knowledge base, prepared mounts
     cache_folder: str
+    uploads: bool = True  # false: replicas share no data folder, so a document uploaded to one is unknown to the others
 
 
 class ReplicaStatus(Document):

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from aiohttp import HttpVersion11, web
 
@@ -13,6 +14,7 @@ from runtime.auth import check, needs_body
 from runtime.contract import names
 from runtime.replica import answers
 from runtime.replica.call import UPGRADE, Call, Handler, Routes
+from runtime.replica.gateway_key import GatewayKey
 from runtime.replica.http_server import Server
 from runtime.replica.protocols.table import root, routes_of, unknown_path
 from runtime.replica.replica import Replica
@@ -33,6 +35,8 @@ class App:
 
     def __init__(self, replica: Replica) -> None:
         self._replica = replica
+        settings = Path(replica.spec.settings_file)
+        self._gateway_key = GatewayKey(settings.parent / "key" / "replica-key") if replica.settings.in_pod else None
         self._routes: Routes = routes_of(replica.spec.template.method, replica.spec.template.engine)
         self._headers = {
             names.VERSION_HEADER: replica.spec.hash,
@@ -157,6 +161,8 @@ class App:
     def _authorized(self, call: Call) -> bool:
         settings = call.settings
         if settings.auth == "none":
+            return True
+        if self._gateway_key is not None and self._gateway_key.shown_by(call.request.headers):
             return True
         request, service = call.request, named_service(call.original_path) or self._replica.spec.service
         for known in (settings, None):

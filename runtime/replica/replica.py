@@ -15,6 +15,7 @@ from runtime.contract.phases import Phase
 from runtime.contract.replica import ReplicaSpec, ReplicaStatus
 from runtime.knowledge.base import KnowledgeBase
 from runtime.knowledge.embedding import EmbeddingMissing
+from runtime.knowledge.packed import is_packed, unpack
 from runtime.replica.engines.base import Encoded, Engine, EngineFailed, Load, QueueFull, Sampling, Step
 from runtime.replica.metrics import Metrics
 from runtime.replica.prepare import prepare_engine
@@ -39,6 +40,8 @@ class Replica:
         self.idle.set()
         self.failure_seen = asyncio.Event()  # the status has told somebody that the start failed
         self.knowledge = KnowledgeBase(Path(spec.data_folder) / "knowledge")
+        self._unpacked: tuple[object, ...] = ()  # which packed documents lie unpacked
+        self._unpacking = asyncio.Lock()
         self._engine: Engine | None = None
         self._phase, self._since, self._detail, self._error = Phase.IMAGE, time.time(), "", ""
 
@@ -71,14 +74,27 @@ class Replica:
     async def follow_documents(self, say: Callable[[str], None] = lambda detail: None) -> None:
         """Bring the declared documents up to date with the settings of now; usually there is nothing to do."""
         declared = self.settings.current.knowledge
-        await self.knowledge.follow(None if declared is None else Path(declared.folder), declared, say)
+        if declared is None:
+            await self.knowledge.follow(None, None, say)
+            return
+        folder = Path(declared.folder)
+        stamp: tuple[object, ...] = (declared,)
+        if is_packed(folder):
+            facts = await asyncio.to_thread(folder.stat)  # it may come later than the settings that name it
+            stamp = (declared, facts.st_mtime_ns, facts.st_ino)
+            async with self._unpacking:
+                if stamp != self._unpacked:
+                    await asyncio.to_thread(unpack, folder, Path(self.spec.data_folder) / "documents")
+                    self._unpacked = stamp
+            folder = Path(self.spec.data_folder) / "documents"
+        await self.knowledge.follow(folder, stamp, say)
 
     async def watch_documents(self) -> None:
         """Index declared documents when the settings name others, so that no request has to wait for it. Never ends."""
         while True:
             try:
                 await self.follow_documents()
-            except (EmbeddingMissing, OSError, sqlite3.Error) as problem:
+            except (EmbeddingMissing, OSError, ValueError, sqlite3.Error) as problem:
                 log.warning("the declared documents are not indexed: %s", problem)
                 await asyncio.sleep(DOCUMENTS_RETRY_SECONDS)
             await asyncio.sleep(DOCUMENTS_SECONDS)

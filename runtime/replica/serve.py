@@ -12,16 +12,20 @@ from contextlib import suppress
 
 from aiohttp import web
 
+from runtime.contract.phases import Phase
 from runtime.contract.replica import Listen, ReplicaSpec
 from runtime.replica.app import App
 from runtime.replica.replica import Replica
 from runtime.replica.settings import SettingsFile
+from runtime.replica.termination import say_why
 
 log = logging.getLogger(__name__)
 
 BACKLOG = 1024
 FAILURE_SECONDS = 2.0
 """How long a failed replica waits for somebody to read why, before it exits."""
+LINGER_SECONDS = 3.0
+"""A pod's address is gone with it: until every gateway has heard that it ends, an answer "not me" saves a time-out."""
 
 
 async def serve(spec: ReplicaSpec, settings: SettingsFile, *, listening: Callable[[str], None] | None = None) -> int:
@@ -36,6 +40,7 @@ async def serve(spec: ReplicaSpec, settings: SettingsFile, *, listening: Callabl
         listener = open_socket(spec.listen)
     except OSError as error:
         log.error("cannot listen on %s: %s", spec.listen.socket or f"{spec.listen.host}:{spec.listen.port}", error)
+        say_why(Phase.IMAGE, f"cannot listen: {error}")
         await runner.cleanup()
         return 1
     await web.SockSite(runner, listener, backlog=BACKLOG).start()
@@ -49,6 +54,8 @@ async def serve(spec: ReplicaSpec, settings: SettingsFile, *, listening: Callabl
     await asyncio.wait((starting, stop), return_when=asyncio.FIRST_COMPLETED)
     if starting.done() and not starting.result():
         code = 1
+        failed = replica.status()
+        say_why(failed.detail, failed.error)
         with suppress(TimeoutError):
             await asyncio.wait_for(replica.failure_seen.wait(), FAILURE_SECONDS)
     else:
@@ -59,7 +66,7 @@ async def serve(spec: ReplicaSpec, settings: SettingsFile, *, listening: Callabl
         starting.cancel()
         with suppress(asyncio.CancelledError):
             await starting
-        await drain(replica, spec.template.drain_seconds)
+        await drain(replica, spec.template.drain_seconds, linger=LINGER_SECONDS if settings.in_pod else 0.0)
     stop.cancel()
     await runner.cleanup()
     await replica.stop()
@@ -70,15 +77,17 @@ async def serve(spec: ReplicaSpec, settings: SettingsFile, *, listening: Callabl
     return code
 
 
-async def drain(replica: Replica, seconds: float) -> None:
-    """Take no new work; wait until what runs is finished, for at most `seconds`."""
+async def drain(replica: Replica, seconds: float, *, linger: float = 0.0) -> None:
+    """Take no new work; wait until what runs is finished, for at most `seconds`, and for at least `linger`."""
     replica.drain()
+    leaves_at = asyncio.get_running_loop().time() + min(linger, seconds)
     log.info("draining %d requests for at most %g s", replica.in_flight, seconds)
     try:
         async with asyncio.timeout(seconds):
             await replica.idle.wait()
     except TimeoutError:
         log.warning("%d requests were cut off after %g s", replica.in_flight, seconds)
+    await asyncio.sleep(max(0.0, leaves_at - asyncio.get_running_loop().time()))
 
 
 def open_socket(listen: Listen) -> socket.socket:

@@ -259,6 +259,7 @@ at("service").textContent = facts.service;
 at("empty-name").textContent = facts.service;
 at("model").textContent = facts.model;
 at("extension").hidden = facts.method === "standard";
+at("drop").hidden = facts.uploads !== "true";
 at("tab-knowledge").hidden = facts.knowledge !== "true";
 form.elements.langchain.closest("label").hidden = facts.knowledge !== "true";
 theme(localStorage.getItem("inferform.theme") ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));

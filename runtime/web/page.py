@@ -22,7 +22,7 @@ class Page:
     headers: dict[str, str]
 
 
-def build_page(*, service: str, model: str, method: str, context: int, knowledge: bool) -> Page:
+def build_page(*, service: str, model: str, method: str, context: int, knowledge: bool, uploads: bool) -> Page:
     """The page of one service. It holds no data and needs no token; it asks for the token itself."""
     template, style, script = _parts()
     facts = {
@@ -31,6 +31,7 @@ def build_page(*, service: str, model: str, method: str, context: int, knowledge
         "method": method,
         "context": str(context),
         "knowledge": "true" if knowledge else "false",
+        "uploads": "true" if uploads else "false",
     }
     for name, value in facts.items():
         template = template.replace("{{" + name + "}}", html.escape(value))

@@ -13,6 +13,11 @@ from runtime.replica import answers
 from runtime.replica.call import Call, Handler
 from runtime.replica.protocols.multipart import file_field
 
+NO_UPLOADS = (
+    "documents cannot be uploaded here: the replicas of this service share no volume, so one replica's documents would "
+    "be unknown to the others; declare them with knowledge.documents in the stack file"
+)
+
 
 def routes() -> dict[str, dict[str, Handler]]:
     """Our own paths: no public upload endpoint of EAS's ChatLLM is known."""
@@ -22,6 +27,8 @@ def routes() -> dict[str, dict[str, Handler]]:
 async def upload(call: Call) -> web.StreamResponse:
     """POST /uploadfile: multipart, field `file`. Answered when the document is indexed and kept."""
     call.protocol = "knowledge"
+    if not call.replica.spec.uploads:
+        return answers.error(501, "NotImplemented", NO_UPLOADS)
     try:
         name, data = file_field(call.body, call.content_type, "file")
         await call.replica.knowledge.upload(name, data)

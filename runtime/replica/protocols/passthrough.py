@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import aiohttp
 from aiohttp import web
 
+from runtime.contract.cluster import GATEWAY_HEADER
 from runtime.replica import answers
 from runtime.replica.call import Call, Routes
 from runtime.replica.protocols.usage import StreamMeter, Usage, usage_of
@@ -17,9 +18,9 @@ if TYPE_CHECKING:  # a replica of another engine has no use for it
 
 HOP_BY_HOP = frozenset(
     ("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
-     "upgrade", "content-length", "host", "authorization", "expect", "server", "date")
+     "upgrade", "content-length", "host", "authorization", "expect", "server", "date", GATEWAY_HEADER.lower())
 )  # fmt: skip
-"""Not passed on: they belong to one connection, or carry the service's token, which is not vLLM's business."""
+"""Not passed on: they belong to one connection, or carry a secret, which is not vLLM's business."""
 
 
 def routes() -> Routes:

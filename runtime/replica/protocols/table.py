@@ -43,6 +43,7 @@ async def root(call: Call) -> web.StreamResponse:
         method=replica.spec.template.method.value,
         context=replica.engine.card.context,
         knowledge=True,
+        uploads=replica.spec.uploads,
     )
     return web.Response(body=page.body, headers=page.headers)
 
