@@ -51,7 +51,7 @@ def service(
         guards.append(VersionGuard(name, guard, pulumi.ResourceOptions(parent=parent, depends_on=[rollout])))
     route = Route(
         plan.name,
-        {**route_inputs(plan, state), "gateway": endpoint},
+        {**route_inputs(plan, state, _knowledge(plan)), "gateway": endpoint},
         pulumi.ResourceOptions(parent=parent, depends_on=[*guards, token]),
     )
     return Service(endpoint=route.endpoint, token=token.token)
@@ -64,7 +64,8 @@ def token_inputs(plan: ServicePlan, state: pulumi.Input[str]) -> dict[str, Any]:
 
 
 def version_inputs(plan: ServicePlan, version: VersionPlan, state: pulumi.Input[str]) -> dict[str, Any]:
-    """Inputs of a Version."""
+    """Inputs of a Version; how it scales is said where it is not as usual."""
+    scaling = version.scaling.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     return {
         "state": state,
         "service": plan.name,
@@ -72,6 +73,7 @@ def version_inputs(plan: ServicePlan, version: VersionPlan, state: pulumi.Input[
         "hash": version.hash,
         "template": _data(version.template),
         "replicas": version.bounds.to_data(),
+        **({"scaling": scaling} if scaling else {}),
     }
 
 
@@ -97,9 +99,14 @@ def rollout_inputs(plan: ServicePlan, version: VersionPlan, state: pulumi.Input[
     }
 
 
-def route_inputs(plan: ServicePlan, state: pulumi.Input[str]) -> dict[str, Any]:
-    """Inputs of a Route, but for the gateway's address."""
-    table = RouteTable(
+def route_inputs(plan: ServicePlan, state: pulumi.Input[str], knowledge: Knowledge | None) -> dict[str, Any]:
+    """Inputs of a Route, but for the gateway's address. `knowledge`: where replicas find the declared documents."""
+    return {"state": state, **_data(route_table(plan, knowledge), "generation")}
+
+
+def route_table(plan: ServicePlan, knowledge: Knowledge | None) -> RouteTable:
+    """A service's route as it is declared; its generation is given by the place."""
+    return RouteTable(
         service=plan.name,
         method=plan.method,
         versions={
@@ -110,10 +117,9 @@ def route_inputs(plan: ServicePlan, state: pulumi.Input[str]) -> dict[str, Any]:
         auth=plan.auth,
         wire=plan.wire,
         webui=plan.webui,
-        knowledge=_knowledge(plan),
+        knowledge=knowledge,
         stopped=plan.stopped,
     )
-    return {"state": state, **_data(table, "generation")}
 
 
 def _knowledge(plan: ServicePlan) -> Knowledge | None:

@@ -82,7 +82,7 @@ def _version(version: VersionState, weight: int | None) -> dict[str, Any]:
 
 
 def state(status: Status, service: str) -> str:
-    """One word for a service: stopped, not routed, serving, starting or down."""
+    """One word for a service: stopped, not routed, serving, asleep, starting or down."""
     route, versions = status.routes.get(service), status.services[service]
     if route is None:
         return "not routed"
@@ -90,7 +90,10 @@ def state(status: Status, service: str) -> str:
         return "stopped"
     routed = {each.hash for each in route.table.versions.values() if each.weight > 0}
     mine = [each for each in versions if each.record.hash in routed]
-    if mine and all(any(replica.ready for replica in each.replicas) for each in mine):
+    awake = [each for each in mine if each.wanted or each.replicas]
+    if mine and not awake:
+        return "asleep"
+    if awake and all(any(replica.ready for replica in each.replicas) for each in awake):
         return "serving"
     return "down" if any(each.failure for each in mine) else "starting"
 
@@ -127,6 +130,8 @@ def _version_lines(version: VersionState, weight: int | None, now: float) -> Ite
     model = record.template.model.name if record.template.model else record.template.engine or "process"
     counts = f"{ready} of {version.wanted} wanted ready (bounds {bounds})"
     yield f"  {record.name} {record.hash}  {model}  {traffic}  {counts}"
+    if version.because and record.bounds.min != record.bounds.max:
+        yield f"    scaled: {version.because}"
     for replica in version.replicas:
         yield f"    {_replica(replica, now)}"
     if version.failure:

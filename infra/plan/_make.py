@@ -24,7 +24,7 @@ from infra.plan.document import (
 from infra.plan.documents import packed_size
 from infra.plan.file import import_findings
 from infra.plan.folder import Folder, digest_folder, read_folder
-from infra.plan.image import image_of
+from infra.plan.image import gateway_image, image_of
 from infra.plan.local import PLACE, Sized, decide_rollout, memory_findings, size, taken
 from infra.plan.lock import Lock
 from infra.plan.machine import Machine
@@ -132,6 +132,7 @@ def _version(
         hash=template.hash(),
         template=template,
         bounds=candidate.declared.replicas.bounds(),
+        scaling=candidate.declared.replicas.scaling(candidate.owner.autoscaler),
         terms=each.terms,
         placed=PLACE,
         cold_start=start_estimate(candidate, catalog, instance=None, new_node=False, gpu=each.gpus > 0),
@@ -165,6 +166,7 @@ def _cluster(
     return Plan(
         target=stack.target.kind,
         services=tuple(services),
+        image=gateway_image(stack, lock, services),
         findings=tuple(findings),
         headroom=tuple(answer.headroom),
         costs=answer.costs,
@@ -206,6 +208,7 @@ def _placed_version(
         hash=template.hash(),
         template=template,
         bounds=candidate.declared.replicas.bounds(),
+        scaling=candidate.declared.replicas.scaling(candidate.owner.autoscaler),
         terms=option.terms if option else (),
         placed=placement.group or placement.instance_type if placement else "unknown",
         placement=placement,

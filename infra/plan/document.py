@@ -9,11 +9,13 @@ from typing import Literal
 
 from infra.measured import Measured
 from runtime.contract.replica import Limits, Wire
+from runtime.contract.scaling import Scaling
 from runtime.contract.version import Bounds, Method, VersionTemplate
 
 NO_LIMITS = Limits()
 DEFAULT_WIRE = Wire()
 ONE = Bounds()
+AS_USUAL = Scaling()
 
 
 class Level(StrEnum):
@@ -164,6 +166,7 @@ class VersionPlan:
     hash: str
     template: VersionTemplate
     bounds: Bounds
+    scaling: Scaling = AS_USUAL
     terms: tuple[Term, ...] = ()
     placed: str = ""  # "this machine", an instance type, a group
     placement: Placement | None = None  # clusters only
@@ -197,6 +200,7 @@ class Plan:
 
     target: str  # local | kubernetes | eks
     services: tuple[ServicePlan, ...]
+    image: str | None = None  # clusters: of the gateway
     findings: tuple[Finding, ...] = field(default=())
     headroom: tuple[Headroom, ...] = ()
     costs: Mapping[str, Cost] = field(default_factory=dict)  # services.NAME, quotas.NAME, resourceGroups.NAME, stack

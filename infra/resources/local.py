@@ -40,7 +40,7 @@ class Token(_Local):
 
 
 class Version(_Local):
-    """An immutable version. Inputs: state, service, name, hash, template, replicas {min, max}."""
+    """An immutable version. Inputs: state, service, name, hash, template, replicas {min, max}, scaling."""
 
     OUTPUTS = ("present",)
     hash: pulumi.Output[str]

@@ -90,7 +90,7 @@ class VersionState(Document):
     routed: bool = False  # a route names this hash (weight 0 counts)
     leased: bool = False  # a live rollout lease names it
     orphan_since: float | None = None  # neither routed nor leased since; swept after 10 minutes
-    because: str = ""  # why the live count is what it is: the last scale's reason
+    because: str = ""  # why the live count is what it is: the last scale's reason, if it gave one
 
 
 class RouteState(Document):

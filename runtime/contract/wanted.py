@@ -73,7 +73,7 @@ def scaled(version: Version, scale: Scale, *, routed: bool, now: float) -> Versi
     orphan_since = version.orphan_since if scale.replicas == 0 or not version.swept else now
     swept = version.swept and scale.replicas == 0
     kept = replace(version, temporary=None, swept=swept, orphan_since=orphan_since)
-    return replace(kept, live=scale.replicas, because=scale.reason or f"set to {scale.replicas} by hand")
+    return replace(kept, live=scale.replicas, because=scale.reason)
 
 
 def leased(version: Version, seconds: float, now: float) -> Version:

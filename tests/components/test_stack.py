@@ -27,6 +27,7 @@ def test_a_service_is_declared_from_its_token_to_its_route(program: Program) -> 
     hash = version.inputs["hash"]
     assert version.name == f"chat-{hash}"
     assert version.inputs["replicas"] == {"min": 1, "max": 2}
+    assert "scaling" not in version.inputs, "as usual, it goes without saying"
     assert version.inputs["state"] == str(program.folder / ".inferform" / "dev")
     assert set(made.of("Rollout")) == set(made.of("VersionGuard")) == {version.name}
     assert f"{version.name}:Version" in made.of("Rollout")[version.name].depends_on
@@ -35,6 +36,16 @@ def test_a_service_is_declared_from_its_token_to_its_route(program: Program) -> 
     assert f"{version.name}:VersionGuard" in made.of("Route")["chat"].depends_on
     assert made.of("Route")["chat"].inputs["versions"] == {"main": {"hash": hash, "weight": 100}}
     assert stack.services["chat"]["versions"] == {"main": hash}
+
+
+def test_how_a_version_scales_is_an_input_and_no_part_of_its_identity(program: Program) -> None:
+    program(lambda: Stack("dev", services(chat=scripted(replicas={"min": 0, "max": 4}))))
+    [before] = program.declared.of("Version").values()
+    replicas = {"min": 0, "max": 4, "target": {"qps": 10}, "scaleDownSeconds": 60, "idleSeconds": 600}
+    program(lambda: Stack("dev", services(chat=scripted(replicas=replicas))))
+    after = program.declared.of("Version")[before.name]
+    assert after.inputs["scaling"] == {"target": {"metric": "qps", "value": 10}, "downSeconds": 60}
+    assert after.inputs["template"] == before.inputs["template"]
 
 
 def test_the_token_reaches_the_rollout_and_the_output(program: Program) -> None:

@@ -11,6 +11,7 @@ from infra.provider.identity import Identity
 from infra.provider.operation import Operation
 from runtime.contract.document import Document
 from runtime.contract.host import VersionRecord
+from runtime.contract.scaling import Scaling
 from runtime.contract.version import Bounds, VersionTemplate
 
 STOP_SECONDS = 60.0
@@ -26,20 +27,27 @@ class VersionInputs(Document):
     hash: str
     template: VersionTemplate
     replicas: Bounds = Bounds()
+    scaling: Scaling = Scaling()
 
     def record(self, urn: str = "") -> VersionRecord:
         """The host's document."""
         return VersionRecord(
-            service=self.service, name=self.name, hash=self.hash, template=self.template, bounds=self.replicas, urn=urn
+            service=self.service,
+            name=self.name,
+            hash=self.hash,
+            template=self.template,
+            bounds=self.replicas,
+            scaling=self.scaling,
+            urn=urn,
         )
 
 
 class VersionHandler(Handler[VersionInputs]):
-    """Created, updated in place (replica bounds, name) or deleted; what is in the hash never changes under it."""
+    """Created, updated in place (bounds, scaling, name) or deleted; what is in the hash never changes under it."""
 
     name = "Version"
     form = "STATE|SERVICE/HASH"
-    description = "An immutable version of a service, identified by its content hash; replica bounds change in place."
+    description = "An immutable version of a service, named by its content hash; bounds and scaling change in place."
     inputs = VersionInputs
     outputs: ClassVar = {
         "present": {"type": "boolean", "description": "Whether the host knew it when it was last looked at."}
@@ -58,14 +66,18 @@ class VersionHandler(Handler[VersionInputs]):
         return []
 
     def altered(self, host: Place, args: VersionInputs, outputs: Values) -> str:
-        """Other bounds or another name than declared."""
+        """Other bounds, another way to scale or another name than declared."""
         record = host.version(args.service, args.hash).record
-        return "" if (record.bounds, record.name) == (args.replicas, args.name) else "the host has other replica bounds"
+        if (record.bounds, record.name) != (args.replicas, args.name):
+            return "the host has other replica bounds"
+        return "" if record.scaling == args.scaling else "the host has another way to scale"
 
     def explain(self, changes: list[Change]) -> str:
         """Bounds in words."""
         if any(change.top == "replicas" for change in changes):
             return "in place: replica bounds change, running replicas are not restarted"
+        if any(change.top == "scaling" for change in changes):
+            return "in place: how it scales changes, running replicas are not restarted"
         return ""
 
     def create(self, inputs: Values, args: VersionInputs, operation: Operation) -> tuple[str, Values]:
@@ -90,6 +102,7 @@ class VersionHandler(Handler[VersionInputs]):
             hash=where.hash,
             template=record.template,
             replicas=record.bounds,
+            scaling=record.scaling,
         )
         inputs = refreshed(inputs, actual)
         return inputs, {**self.repeated(inputs), "present": True}

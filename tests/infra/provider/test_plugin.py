@@ -127,6 +127,11 @@ def test_diff_names_the_edited_line_and_says_that_nothing_restarts(running: Plug
     assert list(diff.detailedDiff) == ["replicas.max"]
     assert (diff.hasDetailedDiff, list(diff.replaces)) == (True, [])
     assert engine.said("in place: replica bounds change, running replicas are not restarted")
+    scaled = write_map({**old, "scaling": {"target": {"metric": "qps", "value": 10}}})
+    diff = running.stub.Diff(pb.DiffRequest(urn=urn("Version"), old_inputs=write_map(old), news=scaled))
+    assert {name.partition(".")[0] for name in diff.detailedDiff} == {"scaling"}
+    assert list(diff.replaces) == []
+    assert engine.said("in place: how it scales changes, running replicas are not restarted")
     moved = write_map({**old, "state": "/t"})
     diff = running.stub.Diff(pb.DiffRequest(urn=urn("Version"), old_inputs=write_map(old), news=moved))
     assert diff.detailedDiff["state"].kind == pb.PropertyDiff.UPDATE_REPLACE
