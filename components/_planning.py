@@ -38,8 +38,6 @@ def plan_of(config: Mapping[str, Any], folder: Path) -> tuple[Stack, Plan]:
         stack = load(config, folder=folder)
     except StackFileErrors as wrong:
         raise Refused(str(wrong), wrong) from wrong
-    if stack.target.kind != "local":
-        raise Refused(f"target.kind: {stack.target.kind} is not available yet; use {{kind: local}}")
     try:
         catalog, local = load_for(folder), stack.target.kind == "local"
         machine, now = (read_machine(), None) if local else (None, deployed(catalog))  # nothing costs anything here

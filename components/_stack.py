@@ -46,16 +46,27 @@ class Stack(pulumi.ComponentResource):
 
         for group, declared in stack.resource_groups.items():
             _reported(ResourceGroup(group, _data(declared), child), plan, "resourceGroups", group)
+        gateway = Gateway("gateway", _gateway(stack, plan), child) if stack.services else None
+        cluster = gateway.door.cluster if gateway and gateway.door else None
+        enforced: dict[str, list[pulumi.Resource]] = {}
         for quota, cap in stack.quotas.items():
-            _reported(ResourceQuota(quota, _data(cap), child), plan, "quotas", quota)
+            made_quota = ResourceQuota(quota, _data(cap), child, cluster=cluster)
+            _reported(made_quota, plan, "quotas", quota)
+            enforced[quota] = made_quota.objects
         self.services = {}
-        if stack.services:
-            gateway = Gateway("gateway", _gateway(stack), child)
-            for service, keys in stack.declared.items():
-                args = {**keys, "state": gateway.state, "endpoint": gateway.endpoint}
-                made = ModelService(service, args, child, plan=plan)
-                outputs = {"endpoint": made.endpoint, "token": made.token, "versions": made.hashes, "plan": made.plan}
-                self.services[service] = outputs
+        for service, keys in stack.declared.items() if gateway else ():
+            assert gateway is not None
+            args = {**keys, "state": gateway.state, "endpoint": gateway.endpoint}
+            made = ModelService(
+                service,
+                args,
+                child,
+                plan=plan,
+                cluster=cluster,
+                first=enforced.get(stack.services[service].resources.quota or "", ()),
+            )
+            outputs = {"endpoint": made.endpoint, "token": made.token, "versions": made.hashes, "plan": made.plan}
+            self.services[service] = outputs
         self.register_outputs(self.outputs())
 
     def outputs(self) -> dict[str, Any]:
@@ -85,10 +96,14 @@ def _reported(resource: pulumi.Resource, plan: Plan, section: str, name: str) ->
             report(finding, resource)
 
 
-def _gateway(stack: StackFile) -> dict[str, Any]:
-    assert isinstance(stack.target, LocalTarget)
-    settings = stack.target.gateway.model_dump(by_alias=True)
-    return {**settings, "state": str(stack.path(stack.target.state))} if stack.target.state else settings
+def _gateway(stack: StackFile, plan: Plan) -> dict[str, Any]:
+    if isinstance(stack.target, LocalTarget):
+        settings = stack.target.gateway.model_dump(by_alias=True)
+        return {**settings, "state": str(stack.path(stack.target.state))} if stack.target.state else settings
+    declared = {**_data(stack.target), "image": plan.image}
+    if stack.target.kubeconfig:
+        declared["kubeconfig"] = str(stack.path(stack.target.kubeconfig))
+    return declared
 
 
 def _data(model: Any) -> dict[str, Any]:

@@ -28,7 +28,8 @@ def together(costs: Iterable[Cost]) -> Cost:
     unknown = sum(cost.max_per_hour is None or cost.min_per_hour is None for cost in every)
     note = f"{counted(unknown, 'version')} without a price" if unknown else ""
     if unknown and known_high:
-        note += f", the others {known_low:.2f} to {known_high:.2f} USD/h"
+        known = " to ".join(dict.fromkeys((f"{known_low:.2f}", f"{known_high:.2f}")))
+        note += f", the others {known} USD/h"
     return Cost(
         min_per_hour=None if any(cost.min_per_hour is None for cost in every) else known_low,
         max_per_hour=None if any(cost.max_per_hour is None for cost in every) else known_high,

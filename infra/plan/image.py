@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from infra.plan.document import Finding, Level
+from collections.abc import Sequence
+
+from infra.plan.document import Finding, Level, ServicePlan
 from infra.plan.lock import Lock
 from infra.stackfile import LocalTarget, Stack
 from runtime.contract.version import Method
@@ -37,6 +39,13 @@ def image_of(stack: Stack, method: Method, lock: Lock | None) -> tuple[str | Non
     name = f"{folder}{mark}{last.partition(':')[0]}"
     fix = f"name it by digest, {name}@sha256:..., as `inferform image build` writes it"
     return named, Finding(level=Level.ERROR, rule="image-tag", path=PATH, text=text, fix=fix)
+
+
+def gateway_image(stack: Stack, lock: Lock | None, services: Sequence[ServicePlan]) -> str | None:
+    """The image that the gateway runs: any of ours has it, and `standard` is the smallest."""
+    standard, _ = image_of(stack, Method.STANDARD, lock)
+    others = (version.template.image for service in services for version in service.versions)
+    return standard or next((image for image in others if image), None)
 
 
 def is_pinned(reference: str) -> bool:

@@ -24,7 +24,7 @@ def cluster_findings(stack: Stack, candidates: Sequence[Candidate], documents: M
     1. A folder of this machine is not on the cluster: models, adapters, mounts.
     2. A service whose Kubernetes name is the gateway's own.
     3. A knowledge base that no ConfigMap holds. `documents`: packed bytes by service.
-    4. Startup and readiness checks together: the probe that is left is Inferform's own.
+    4. Checks that a container's probes cannot be.
     5. What of a quota or group is planned only.
     """
     for candidate in candidates:
@@ -60,11 +60,18 @@ def _folders(candidate: Candidate) -> Iterator[Finding]:
 
 
 def _probes(candidate: Candidate) -> Iterator[Finding]:
-    probes = candidate.declared.probes
-    if probes.startup is not None and probes.readiness is not None:
+    probes, path = candidate.declared.probes, f"{candidate.path}.probes"
+    if probes.startup is not None and probes.readiness is not None and probes.readiness.http_path is None:
         text = "a container has one startup and one readiness probe, and one of them has to ask whether the engine runs"
-        fix = "keep the readiness check: startup then waits for the engine"
-        yield _error("probe-both", f"{candidate.path}.probes.startup", text, fix)
+        fix = "a readiness check by httpPath, or no startup check: startup then waits for the engine"
+        yield _error("probe-both", f"{path}.startup", text, fix)
+    for kind in ("startup", "liveness"):
+        probe = getattr(probes, kind)
+        if probe is not None and probe.success_threshold != 1:
+            text = (
+                f"Kubernetes takes a {kind} check as passed at its first success, not after {probe.success_threshold}"
+            )
+            yield _error("probe-threshold", f"{path}.{kind}.successThreshold", text, "successThreshold: 1")
 
 
 def _name(service: str) -> Iterator[Finding]:

@@ -129,6 +129,11 @@ def version_name(service: str, hash: str) -> str:
     return object_name(service, hash)
 
 
+def priority_class_name(namespace: str, quota: str) -> str:
+    """Of a quota's PriorityClass, an object of the whole cluster: its pods are what the ResourceQuota counts."""
+    return object_name("inferform", namespace, quota, limit=63)
+
+
 def knowledge_name(service: str) -> str:
     """Of the ConfigMap with a service's declared documents."""
     return object_name(service, "knowledge")

@@ -19,6 +19,7 @@ STATUS_PATH = "/-/status"  # ReplicaStatus, always 200 while the process lives
 READY_PATH = "/-/ready"  # 200 or 503
 METRICS_PATH = "/-/metrics"  # Prometheus text
 CHECK_PATH = "/-/check"  # + an `httpPath` of the version's probes: its status code, never its body
+HEALTH_PATH = "/-/health"  # of a gateway: 200 while it serves, 503 before its first view and while it drains
 PREDICT_PREFIX = "/api/predict/"
 
 # Knowledge base ------------------------------------------------------------------------------------------------------

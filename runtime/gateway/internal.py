@@ -5,6 +5,7 @@ from __future__ import annotations
 import orjson
 
 from runtime.contract.names import (
+    HEALTH_PATH,
     METRIC_GATEWAY_DESIRED,
     METRIC_GATEWAY_HELD,
     METRIC_GATEWAY_IN_FLIGHT,
@@ -15,8 +16,6 @@ from runtime.contract.names import (
 from runtime.gateway.answers import Answer, problem
 from runtime.gateway.gateway import Gateway
 from runtime.gateway.request import Request
-
-HEALTH_PATH = "/-/health"
 
 
 class Internal:
@@ -33,15 +32,17 @@ class Internal:
         if request.head.method not in (b"GET", b"HEAD"):
             allowed = problem(405, "MethodNotAllowed", f"{path} answers GET and HEAD")
             return Answer(405, allowed.body, extra=b"Allow: GET, HEAD\r\n")
-        return self._metrics() if loopback_only else self._health()
+        return self.metrics() if loopback_only else self.health()
 
-    def _health(self) -> Answer:
+    def health(self) -> Answer:
+        """200 while requests are welcome, else 503."""
         view = self._gateway.view
         status = "draining" if self._gateway.draining else "ok" if view is not None else "no view yet"
         body = {"status": status, "revision": view.revision if view is not None else None}
         return Answer(200 if status == "ok" else 503, orjson.dumps(body))
 
-    def _metrics(self) -> Answer:
+    def metrics(self) -> Answer:
+        """What Prometheus reads."""
         gateway = self._gateway
         lines = [f"# TYPE {METRIC_GATEWAY_REQUESTS} counter"]
         for (service, code), count in sorted(gateway.records.by_code.items()):

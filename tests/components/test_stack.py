@@ -125,5 +125,5 @@ def test_a_file_without_services_declares_no_host(program: Program) -> None:
 
 
 def test_node_pools_are_not_there_on_local(program: Program) -> None:
-    with pytest.raises(Refused, match="not available on target local"):
+    with pytest.raises(Refused, match="node pools are not available yet"):
         program(lambda: GpuNodePool("a10", {}))

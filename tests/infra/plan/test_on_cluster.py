@@ -115,10 +115,20 @@ def test_the_gateways_name_is_taken(name: str, refused: bool) -> None:
     assert ("service-name" in rules(cluster(f"{{{name}: {{engine: scripted}}}}"))) is refused
 
 
-def test_a_startup_and_a_readiness_check_together_leave_no_room_for_ours() -> None:
-    both = "probes: {startup: {tcpPort: 8000}, readiness: {httpPath: /x}}"
-    [finding] = cluster(f"{{echo: {{engine: scripted, {both}}}}}").errors
-    assert (finding.rule, finding.path) == ("probe-both", "services.echo.probes.startup")
+def probes(declared: str) -> list[tuple[str, str]]:
+    found = cluster(f"{{echo: {{engine: scripted, probes: {declared}}}}}").errors
+    return [(finding.rule, finding.path) for finding in found]
+
+
+def test_one_of_startup_and_readiness_has_to_ask_for_the_engine() -> None:
+    assert probes("{startup: {tcpPort: 8000}, readiness: {httpPath: /x}}") == []
+    both = probes("{startup: {tcpPort: 8000}, readiness: {command: [./warm]}}")
+    assert both == [("probe-both", "services.echo.probes.startup")]
+
+
+def test_startup_and_liveness_pass_at_their_first_success() -> None:
+    found = probes("{startup: {tcpPort: 8000, successThreshold: 2}, readiness: {httpPath: /x, successThreshold: 2}}")
+    assert found == [("probe-threshold", "services.echo.probes.startup.successThreshold")]
 
 
 def test_a_model_must_fit_the_volumes_of_the_model_cache() -> None:

@@ -1,0 +1,71 @@
+"""One service on a cluster: its token and address; per version its row, its pods, its rollout; its route."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pulumi
+
+from components.targets import local
+from components.targets.kubernetes.declare import Cluster, declare_all
+from components.targets.kubernetes.gateway import service_alias
+from components.targets.kubernetes.knowledge import documents_config_map
+from components.targets.kubernetes.version import version_objects
+from infra.plan import ServicePlan
+from infra.plan.documents import documents_digest
+from infra.resources import Rollout, Route, Token, Version, VersionGuard
+from runtime.contract.cluster import KNOWLEDGE_FILE
+from runtime.contract.replica import Knowledge
+
+
+def service(
+    plan: ServicePlan,
+    cluster: Cluster,
+    *,
+    endpoint: pulumi.Input[str],
+    parent: pulumi.Resource,
+    first: Sequence[pulumi.Resource] = (),
+) -> local.Service:
+    """Declare one service.
+
+    The order is the local target's: per version Version -> its objects -> Rollout -> VersionGuard, and a Route that
+    depends on every guard. Deletes run the other way round: a guard's comes before its pods'. `first`: what its
+    pods wait for: a quota that counts them.
+    """
+    state, namespace = cluster.state, cluster.address.namespace
+    gateway = [cluster.gateway] if cluster.gateway is not None else []
+
+    def ours(*after: pulumi.Resource) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(parent=parent, depends_on=list(after))
+
+    token = Token(plan.name, local.token_inputs(plan, state), ours(*cluster.first()))
+    others = [service_alias(namespace, plan.name)]
+    if plan.knowledge is not None:
+        others.append(documents_config_map(namespace, plan.name, Path(plan.knowledge)))
+    beside = declare_all(others, cluster, parent, cluster.first())
+    guards: list[pulumi.Resource] = []
+    for version in plan.versions:
+        name = f"{plan.name}-{version.hash}"
+        row = Version(name, local.version_inputs(plan, version, state), ours(*cluster.first()))
+        objects = declare_all(version_objects(namespace, plan.name, version), cluster, parent, [row, *first])
+        rollout = Rollout(
+            name,
+            {**local.rollout_inputs(plan, version, state), "endpoint": endpoint, "token": token.token},
+            ours(row, token, *objects, *gateway),
+        )
+        guard = {"state": state, "service": plan.name, "hash": version.hash}
+        guards.append(VersionGuard(name, guard, ours(rollout)))
+    route = Route(
+        plan.name,
+        {**local.route_inputs(plan, state, knowledge(plan)), "gateway": endpoint},
+        ours(*guards, *beside, token),
+    )
+    return local.Service(endpoint=route.endpoint, token=token.token)
+
+
+def knowledge(plan: ServicePlan) -> Knowledge | None:
+    """Where replicas find the documents, and what they have to find there."""
+    if plan.knowledge is None:
+        return None
+    return Knowledge(folder=KNOWLEDGE_FILE, digest=documents_digest(Path(plan.knowledge)))

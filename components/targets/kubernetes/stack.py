@@ -1,0 +1,47 @@
+"""What all services of a cluster share: the namespace and the gateway."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pulumi
+
+from components.targets.kubernetes.declare import Cluster, declare, declare_all, provider
+from components.targets.kubernetes.exposure import address, balanced, exposure, in_cluster
+from components.targets.kubernetes.gateway import gateway_objects
+from components.targets.kubernetes.network import network_policies
+from infra.resources import Namespace
+from infra.stackfile import KubernetesTarget
+from runtime.contract.cluster import GATEWAY, ClusterAddress
+
+
+@dataclass(frozen=True)
+class Door:
+    """The gateway of a cluster: where services of it go, and where requests arrive."""
+
+    cluster: Cluster
+    endpoint: pulumi.Input[str]
+
+
+def address_of(target: KubernetesTarget) -> ClusterAddress:
+    """Where a stack lives."""
+    return ClusterAddress(namespace=target.namespace, context=target.context or "", kubeconfig=target.kubeconfig or "")
+
+
+def door(name: str, target: KubernetesTarget, image: str, *, parent: pulumi.Resource) -> Door:
+    """Declare the namespace and everything of the gateway in it."""
+    where = address_of(target)
+    stack = f"{pulumi.get_project()}.{pulumi.get_stack()}"
+    namespace = Namespace(where.namespace, {"state": str(where), "stack": stack}, pulumi.ResourceOptions(parent=parent))
+    cluster = Cluster(where, provider(name, where, parent=parent), namespace)
+    manifests = [*gateway_objects(where.namespace, target.gateway, image), *network_policies(where.namespace)]
+    made: dict[tuple[str, str], pulumi.Resource] = {}
+    for manifest in manifests:
+        after = [*made.values()] if manifest["kind"] == "Deployment" else cluster.first()
+        made[manifest["kind"], manifest["metadata"]["name"]] = declare(manifest, cluster, parent, after)
+    declare_all(exposure(where.namespace, target.gateway), cluster, parent, cluster.first())
+    endpoint: pulumi.Input[str] | None = address(where.namespace, target.gateway)
+    if endpoint is None:
+        status: pulumi.Output[object] = made["Service", GATEWAY].status  # type: ignore[attr-defined]
+        endpoint = status.apply(lambda known: balanced(known) or in_cluster(where.namespace))
+    return Door(replace(cluster, gateway=made["Deployment", GATEWAY]), endpoint)

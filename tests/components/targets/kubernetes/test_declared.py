@@ -1,0 +1,101 @@
+"""A stack on a cluster: which resources are declared, in which order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+
+from components import Stack
+from infra.plan import Lock
+from tests.components.conftest import Program
+from tests.infra.plan.stacks import IMAGES
+
+
+@pytest.fixture(autouse=True)
+def locked(program: Program) -> None:
+    (program.folder / "inferform.lock").write_text(Lock(images=IMAGES).text())
+
+
+def config(target: str = "", **services: Any) -> dict[str, Any]:
+    import yaml
+
+    return {"target": yaml.safe_load(f"{{kind: kubernetes, {target}}}"), "services": services}
+
+
+def scripted(text: str = "one", **changes: Any) -> dict[str, Any]:
+    return {"engine": "scripted", "engineArgs": {"text": text}, **changes}
+
+
+def closure(program: Program, name: str) -> set[str]:
+    """Everything that a resource depends on, `name:Type`."""
+    direct = {f"{made.name}:{made.type}": made.depends_on for made in program.declared.made}
+    found: set[str] = set()
+    todo = [name]
+    while todo:
+        for each in direct.get(todo.pop(), []):
+            if each not in found:
+                found.add(each)
+                todo.append(each)
+    return found
+
+
+def test_a_service_is_declared_from_the_namespace_to_its_route(program: Program) -> None:
+    stack = program(lambda: Stack("dev", config(chat=scripted())))
+    hash = stack.services["chat"]["versions"]["main"]
+    name = f"chat-{hash}"
+    made = program.declared
+    assert made.of("Namespace")["inferform"].inputs == {"state": "kubernetes:///inferform", "stack": "proj.dev"}
+    assert made.of("Version")[name].inputs["state"] == "kubernetes:///inferform"
+    for kind in ("Deployment", "Service", "PodDisruptionBudget"):
+        assert f"{name}:Version" in made.of(kind)[name].depends_on
+    rollout = closure(program, f"{name}:Rollout")
+    assert {f"{name}:Deployment", f"{name}-spec:ConfigMap", "chat:Token", "inferform-gateway:Deployment"} <= rollout
+    assert "inferform-gateway:RoleBinding" in rollout
+    assert f"{name}:Rollout" in made.of("VersionGuard")[name].depends_on
+    assert f"{name}:VersionGuard" in made.of("Route")["chat"].depends_on
+    assert "chat:Service" in made.of("Route")["chat"].depends_on
+
+
+def test_everything_is_deleted_before_the_namespace(program: Program) -> None:
+    program(lambda: Stack("dev", config(chat=scripted())))
+    loose = [
+        f"{made.name}:{made.type}"
+        for made in program.declared.made
+        if "inferform:Namespace" not in closure(program, f"{made.name}:{made.type}")
+    ]
+    assert sorted(loose) == [
+        "chat:ModelService", "dev:Stack", "gateway:Gateway", "gateway:kubernetes", "inferform:Namespace",
+    ]  # fmt: skip
+
+
+def test_the_endpoint_is_the_gateways_address_in_the_cluster(program: Program) -> None:
+    seen: list[Any] = []
+    stack = program(lambda: Stack("dev", config("namespace: llm", chat=scripted())))
+    program(lambda: pulumi.Output.all(stack.services["chat"]["endpoint"]).apply(seen.extend))
+    assert seen == ["http://inferform-gateway.llm:8080/api/predict/chat"]
+
+
+def test_independent_services_do_not_wait_for_each_other(program: Program) -> None:
+    program(lambda: Stack("dev", config(one=scripted("1"), two=scripted("2"))))
+    for made in program.declared.made:
+        if made.name.startswith("one"):
+            assert not any(name.startswith("two") for name in closure(program, f"{made.name}:{made.type}"))
+
+
+def test_the_provider_knows_its_cluster_by_context_and_namespace(program: Program) -> None:
+    (program.folder / "kube.yaml").write_text("")
+    target = "context: prod, namespace: llm, kubeconfig: ./kube.yaml"
+    program(lambda: Stack("dev", config(target, chat=scripted())))
+    provider = program.declared.of("kubernetes")["gateway"].inputs
+    assert provider["clusterIdentifier"] == "prod/llm"
+    assert provider["kubeconfig"] == str(Path(program.folder, "kube.yaml"))
+
+
+def test_a_quota_is_there_before_the_pods_that_it_counts(program: Program) -> None:
+    services = config(chat=scripted(resources={"quota": "nlp"}))
+    program(lambda: Stack("dev", {**services, "quotas": {"nlp": {"cpus": 2}}}))
+    [deployment] = (made for made in program.declared.of("Deployment").values() if made.name.startswith("chat"))
+    assert {"inferform-inferform-nlp:PriorityClass", "nlp:ResourceQuota"} <= set(deployment.depends_on)
