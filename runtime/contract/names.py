@@ -29,6 +29,8 @@ DOCUMENT_SUFFIXES = (".txt", ".md", ".docx", ".pdf")
 # Environment ---------------------------------------------------------------------------------------------------------
 CACHE_ENV = "INFERFORM_CACHE"
 """Overrides the user's cache folder (models, built tools)."""
+EMBEDDED_MODEL_ENV = "INFERFORM_EMBEDDED_MODEL"
+"""Names a folder with the embedded model, repacked: an image carries it, and then no cache has to."""
 VLLM_PYTHON_ENV = "INFERFORM_VLLM_PYTHON"
 """Names another interpreter that has vLLM installed."""
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from runtime.contract.names import EMBEDDED_MODEL_ENV
 from runtime.contract.paths import cache_folder
 
 NAME = "SmolLM2-135M-Instruct"
@@ -36,8 +37,11 @@ def embedded_model_folder(cache: Path | None = None, *, say: Say | None = None, 
     """The folder of the embedded default (safetensors, tokenizer, configuration), repacked first if it is missing.
 
     `cache` is Inferform's cache folder (the user's by default); `say` gets lines of progress. Two processes that ask at
-    once do the work once. Raises EmbeddedModelMissing.
+    once do the work once. Where the environment names a folder that holds it already, that is the one. Raises
+    EmbeddedModelMissing.
     """
+    if (named := os.environ.get(EMBEDDED_MODEL_ENV)) and is_complete(Path(named)):
+        return Path(named)
     models = (cache or cache_folder()) / "models"
     folder = models / NAME
     if is_complete(folder):

@@ -100,3 +100,11 @@ def test_it_knows_the_capital_of_canada(monkeypatch: pytest.MonkeyPatch) -> None
     )
     answer = model.generate(**question, do_sample=False, max_new_tokens=24)[0][question["input_ids"].shape[1] :]
     assert tokenizer.decode(answer, skip_special_tokens=True) == "The capital of Canada is Ottawa, Canada."
+
+
+def test_a_model_that_an_image_carries_is_used_where_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    carried = embedded_model_folder(tmp_path / "image", repack=write)
+    monkeypatch.setenv("INFERFORM_EMBEDDED_MODEL", str(carried))
+    assert embedded_model_folder(tmp_path / "cache", repack=refuse) == carried
+    (carried / "repacked.json").unlink()  # not whole: as if it were not there
+    assert embedded_model_folder(tmp_path / "cache", repack=write) == tmp_path / "cache/models/SmolLM2-135M-Instruct"
