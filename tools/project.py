@@ -72,6 +72,15 @@ class Project:
         self.environment_file.parent.mkdir(mode=0o700, exist_ok=True)
         self.environment_file.write_text(shell_lines(tools, self))
 
+    def offer_plugin(self, name: str, version: str, folder: Path) -> None:
+        """Put a plugin that was built where Pulumi looks for downloaded ones: found without a word, unlike on PATH."""
+        program = f"pulumi-resource-{name}"
+        place = self.state / "home" / "plugins" / f"resource-{name}-v{version}"
+        place.mkdir(parents=True, exist_ok=True)
+        fresh = place / f".{os.getpid()}"
+        fresh.symlink_to(folder / program)
+        fresh.replace(place / program)
+
 
 def shell_lines(tools: Path, project: Project) -> str:
     """The file that `source` reads: PATH and Pulumi's variables. Names the passphrase's file, never the passphrase."""

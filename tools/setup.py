@@ -2,7 +2,8 @@
 
 1. .venv from constraints.txt   2. the Pulumi CLI, found or built   3. the embedded model, repacked once
 4. a file backend and a passphrase for this project   5. with --test: Debian packages for browser tests and benchmarks
-6. with --vllm: vLLM in an environment of its own
+6. with --vllm: vLLM in an environment of its own   7. with --kubernetes: Pulumi's provider for Kubernetes
+8. with --cluster: that, and what scripts/cluster needs
 """
 
 from __future__ import annotations
@@ -12,20 +13,27 @@ import fcntl
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from tools import build, venv, vllm_venv
+from tools.cluster import control
 from tools.console import StepFailed, report, run, say
 from tools.project import Project
 
 DEBIAN_PACKAGES = {"chromium": "chromium", "nginx": "nginx-light"}
 """Program to the Debian package that holds it: the chat page's tests run in a real browser (and are skipped without
 one), the gateway's benchmarks compare with nginx."""
+PROVIDER = "4.25.0"
+"""The version that tools/kubernetes-provider builds; constraints.txt pins the Python package of the same."""
+IMAGE_PACKAGES = {"buildah": "buildah", "debootstrap": "debootstrap", "podman": "podman"}
+"""What builds the runtime's image, for tests on the cluster."""
 
 
-def ensure(project: Project, *, test: bool = False, vllm: bool = False) -> Path:
+def ensure(
+    project: Project, *, test: bool = False, vllm: bool = False, kubernetes: bool = False, cluster: bool = False
+) -> Path:
     """Set the project up and return the folder of the Pulumi CLI. Raises StepFailed."""
     with _alone(project.root):
         venv.ensure(project.root)
@@ -39,28 +47,42 @@ def ensure(project: Project, *, test: bool = False, vllm: bool = False) -> Path:
         )
         project.prepare(tools)
         if test:
-            _debian_packages()
+            _try_packages(_missing(DEBIAN_PACKAGES))
+        if cluster:
+            # Without these the tests on a cluster cannot run, so their lack is an error.
+            _install_packages(_missing({**control.PROGRAMS, **IMAGE_PACKAGES}))
+            for name in ("cluster", "pause"):
+                build.ensure(name)
+        if kubernetes or cluster:
+            project.offer_plugin("kubernetes", PROVIDER, build.ensure("kubernetes-provider"))
         if vllm:
             vllm_venv.ensure()
     return tools
 
 
-def _debian_packages() -> None:
-    missing = [package for program, package in DEBIAN_PACKAGES.items() if not _installed(program)]
+def _missing(programs: Mapping[str, str]) -> list[str]:
+    return sorted({package for program, package in programs.items() if not _installed(program)})
+
+
+def _try_packages(missing: Sequence[str]) -> None:
+    try:
+        _install_packages(missing)
+    except StepFailed as error:
+        reason = f"{error.step}: {error.output.splitlines()[-1:]}" if error.output else "apt-get install, as root"
+        say(f"not installed, what needs them is skipped: {', '.join(missing)} ({reason})")
+
+
+def _install_packages(missing: Sequence[str]) -> None:
     if not missing:
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        say(f"not installed, what needs them is skipped: {', '.join(missing)} (apt-get install, as root)")
-        return
-    say(f"installing for tests and benchmarks: {', '.join(missing)}")
+        raise StepFailed(f"installing {', '.join(missing)}", f"as root: apt-get install {' '.join(missing)}")
+    say(f"installing Debian packages: {', '.join(missing)}")
     # RUNLEVEL=1: the package must not start a server of its own.
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     commands = (["apt-get", "update", "-q"], ["apt-get", "install", "-qy", "--no-install-recommends", *missing])
-    try:
-        for command in commands:
-            run(command, step=" ".join(command), remedy="", environment=environment)
-    except StepFailed as error:
-        say(f"  not installed, what needs them is skipped ({error.step}: {error.output.splitlines()[-1:]})")
+    for command in commands:
+        run(command, step=" ".join(command), remedy="see what apt-get says", environment=environment)
 
 
 def _installed(program: str) -> bool:
@@ -102,9 +124,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--test", action="store_true", help="also what browser tests and benchmarks need (as root: apt-get)"
     )
     parser.add_argument("--vllm", action="store_true", help="also vLLM, for methods vllm and bladellm")
+    parser.add_argument("--kubernetes", action="store_true", help="also Pulumi's provider, for target kubernetes")
+    parser.add_argument("--cluster", action="store_true", help="also what scripts/cluster needs (as root: apt-get)")
     options = parser.parse_args(arguments)
     project = Project()
-    ensure(project, test=options.test, vllm=options.vllm)
+    ensure(project, test=options.test, vllm=options.vllm, kubernetes=options.kubernetes, cluster=options.cluster)
     say("set up; for a shell with pulumi and inferform on PATH:")
     print(f"source {shown(project.environment_file, project)}")
     return 0

@@ -115,4 +115,6 @@ def test_the_committed_recipes_can_be_read() -> None:
         recipe = read_recipe(Path("tools") / name)
         assert recipe.programs
         for build in recipe.builds:
-            assert (recipe.folder / build.module / "go.sum").is_file(), "checksums are committed"
+            module = recipe.folder / build.module
+            needs_others = "require" in (module / "go.mod").read_text()
+            assert (module / "go.sum").is_file() or not needs_others, "checksums are committed"

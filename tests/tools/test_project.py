@@ -47,3 +47,15 @@ def test_what_the_user_set_for_other_projects_does_not_reach_this_one(tmp_path: 
     assert leaked not in environment
     assert environment["HOME"] == "/home/me"
     assert environment["PATH"] == f"{TOOLS}:{tmp_path}/.venv/bin:/bin"
+
+
+def test_a_built_plugin_lies_where_pulumi_looks_for_downloaded_ones(tmp_path: Path) -> None:
+    built = tmp_path / "built"
+    built.mkdir()
+    (built / "pulumi-resource-kubernetes").write_text("the program")
+    project = Project(tmp_path)
+    for _ in range(2):  # a second time changes nothing
+        project.offer_plugin("kubernetes", "4.25.0", built)
+    place = Path(project.variables()["PULUMI_HOME"]) / "plugins" / "resource-kubernetes-v4.25.0"
+    assert [path.name for path in place.iterdir()] == ["pulumi-resource-kubernetes"]
+    assert (place / "pulumi-resource-kubernetes").read_text() == "the program"

@@ -9,11 +9,8 @@ from tools.cluster.image import PAUSE
 from tools.cluster.layout import CONTEXT, NODE, Layout
 from tools.cluster.tls import kubeconfig_of
 
-CNI_PROGRAMS = "/usr/lib/cni"
-"""Where Debian's containernetworking-plugins puts them."""
 
-
-def write(layout: Layout, *, snapshotter: str, runc: str) -> None:
+def write(layout: Layout, *, snapshotter: str, runc: str, cni_programs: str) -> None:
     """Write them all below `layout.config`."""
     (layout.config / "cni").mkdir(parents=True)
     documents = {
@@ -23,12 +20,14 @@ def write(layout: Layout, *, snapshotter: str, runc: str) -> None:
     }
     for name, document in documents.items():
         (layout.config / name).write_text(json.dumps(document, indent=1))
-    (layout.config / "containerd.toml").write_text(containerd(layout, snapshotter=snapshotter, runc=runc))
+    (layout.config / "containerd.toml").write_text(
+        containerd(layout, snapshotter=snapshotter, runc=runc, cni_programs=cni_programs)
+    )
     (layout.config / "Corefile").write_text(corefile(layout))
     (layout.config / "resolv.conf").write_text("# The node's own: names outside the cluster have no address.\n")
 
 
-def containerd(layout: Layout, *, snapshotter: str, runc: str) -> str:
+def containerd(layout: Layout, *, snapshotter: str, runc: str, cni_programs: str) -> str:
     """containerd's: no AppArmor and no lowering of oom scores, which sandboxes forbid."""
     return f"""version = 3
 root = "{layout.state}/containerd"
@@ -59,7 +58,7 @@ BinaryName = "{runc}"
 SystemdCgroup = false
 
 [plugins."io.containerd.cri.v1.runtime".cni]
-bin_dirs = ["{CNI_PROGRAMS}"]
+bin_dirs = ["{cni_programs}"]
 conf_dir = "{layout.config}/cni"
 """
 

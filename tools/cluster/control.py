@@ -22,6 +22,8 @@ from tools.cluster.process import Process, inside_of
 from tools.cluster.record import Record
 from tools.console import StepFailed, run, say
 
+CNI = next((folder for folder in ("/usr/lib/cni", "/opt/cni/bin") if Path(folder, "ptp").exists()), "/usr/lib/cni")
+"""Where containernetworking-plugins are: Debian's place, then upstream's."""
 PROGRAMS = {
     # What a cluster needs of the machine: program -> Debian package.
     "runc": "runc",
@@ -32,7 +34,7 @@ PROGRAMS = {
     "nft": "nftables",
     "mount": "mount",
     "openssl": "openssl",
-    "/usr/lib/cni/ptp": "containernetworking-plugins",
+    f"{CNI}/ptp": "containernetworking-plugins",
 }
 SBIN = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,7 +96,8 @@ def _start(record: Record, *, bound: bool) -> None:
     layout = record.layout()
     layout.logs.mkdir()
     tls.make(layout)
-    configs.write(layout, snapshotter=snapshotter(layout.state), runc=shutil.which("runc", path=SBIN) or "runc")
+    runc = shutil.which("runc", path=SBIN) or "runc"
+    configs.write(layout, snapshotter=snapshotter(layout.state), runc=runc, cni_programs=CNI)
     reading, writing = os.pipe()
     with (layout.logs / "inside.log").open("w") as log:
         process = subprocess.Popen(
