@@ -25,6 +25,8 @@ from runtime.gateway.gateway import Gateway
 LOOK_SECONDS = 1.0
 AGAIN_SECONDS = 5.0
 """A count that was asked for and does not show is asked for again after so long."""
+BATCH = 50
+"""Versions between two chances for requests to go on: a look at thousands must not be felt."""
 _logger = logging.getLogger(__name__)
 
 
@@ -45,6 +47,8 @@ class Autoscaler:
         self._scaler = scaler
         self._source = source or Alone()
         self._clock, self._utc, self._queues = clock, utc, queues
+        self._view: GatewayView | None = None
+        self._owned: dict[Key, VersionView] = {}  # of that view
         self._ledger = Ledger()
         self._memories: dict[Key, Memory] = {}
         self._asked: dict[Key, tuple[int, float]] = {}  # what was asked for last, and when
@@ -63,33 +67,35 @@ class Autoscaler:
     async def look(self) -> None:
         """Decide about every version and have changed what should change."""
         view = self._gateway.view
-        owned_now = _owned(view) if view is not None and not self._gateway.draining else {}
+        if view is not self._view:
+            self._view, self._owned = view, _owned(view) if view is not None else {}
+        owned_now = self._owned if not self._gateway.draining else {}
         self._memories = {key: memory for key, memory in self._memories.items() if key in owned_now}
         self._failing &= set(owned_now)
-        self._asked = {key: asked for key, asked in self._asked.items() if key in owned_now}
         if view is None or not owned_now:
             self._gateway.decisions = {}
             return
         others = await self._source.others()
         samples = self._ledger.take([self._gateway.activity(), *others], owned_now, self._clock())
-        for key in owned_now:
-            target = owned_now[key].scaling.target
+        for key, version in owned_now.items():
+            target = version.scaling.target
             if target is not None and target.metric is ScaleMetric.QUEUE:
                 samples[key] = replace(samples[key], queue=await self._queues(_ready(view, key)))
         minute = datetime.fromtimestamp(self._utc(), UTC).replace(second=0, microsecond=0)
         decisions: dict[Key, Decision] = {}
-        for key, version in owned_now.items():
+        for number, (key, version) in enumerate(owned_now.items(), 1):
+            if number % BATCH == 0:
+                await asyncio.sleep(0)
             memory = self._memories.get(key)
             ready = len(_ready(view, key))
             self._memories[key], decisions[key] = step(memory, version, ready=ready, sample=samples[key], utc=minute)
         self._gateway.decisions = decisions
-        await asyncio.gather(*(self._follow(key, owned_now[key], decisions[key]) for key in owned_now))
+        moving = [key for key in owned_now if decisions[key].replicas != owned_now[key].live]
+        self._asked = {key: self._asked[key] for key in moving if key in self._asked}
+        await asyncio.gather(*(self._follow(key, owned_now[key], decisions[key]) for key in moving))
 
     async def _follow(self, key: Key, version: VersionView, decision: Decision) -> None:
         now, (service, digest) = self._clock(), key
-        if decision.replicas == version.live:
-            self._asked.pop(key, None)
-            return
         count, at = self._asked.get(key, (version.live, now))
         if count == decision.replicas and now < at + AGAIN_SECONDS:
             return

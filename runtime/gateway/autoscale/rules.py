@@ -70,36 +70,44 @@ def step(
     """One look at a version that the autoscaler owns. `utc` is the minute for cron; `sample.at` the time."""
     before = memory.samples[-1] if memory is not None else None
     memory = _observed(memory, version, ready, sample)
-    memory, decision = _decided(memory, version, before, utc)
+    job, fired = newest_firing(version.scaling.cron, utc)
+    decision = _at_zero(memory, version, before, floor=job.replicas if job is not None else 0)
+    highest, lowest = memory.highest, memory.lowest
+    if decision is None:
+        wish, highest, lowest = _windowed(memory, version)
+        decision = _unstuck(memory, _scheduled(wish, version.scaling, job, fires=fired != memory.fired))
     low, high = version.bounds.min, version.bounds.max
     if not low <= decision.replicas <= high:
         reason = f"{decision.reason}; between {low} and {high}"
         decision = Decision(min(max(decision.replicas, low), high), reason)
-    return replace(memory, asked=None if decision.replicas == version.live else decision.replicas), decision
+    asked = None if decision.replicas == version.live else decision.replicas
+    return replace(memory, asked=asked, highest=highest, lowest=lowest, fired=fired), decision
 
 
 def _observed(memory: Memory | None, version: VersionView, ready: int, sample: Sample) -> Memory:
     """The memory with what was seen; rule 2 is here."""
     now, live = sample.at, version.live
     if memory is None:
-        memory = Memory(live, ready, now, highest=_only(now, live), lowest=_only(now, -live))
-    elif live not in (memory.live, memory.asked):
-        memory = replace(memory, highest=_only(now, live), lowest=_only(now, -live))
+        memory = Memory(live, ready, now)
+    strange = not memory.samples or live not in (memory.live, memory.asked)
     short_since = None if ready >= live else now if memory.short_since is None else memory.short_since
     if short_since is not None and ready > memory.ready:
         short_since = now
-    return replace(
-        memory,
-        live=live,
-        ready=ready,
+    return Memory(
+        live,
+        ready,
         since=memory.since if ready == memory.ready else now,
         samples=recent(memory.samples, sample),
+        highest=_only(now, live) if strange else memory.highest,
+        lowest=_only(now, -live) if strange else memory.lowest,
         busy_at=_idle_clock(memory, live, ready, sample),
         short_since=short_since,
+        fired=memory.fired,
     )
 
 
 def _idle_clock(memory: Memory, live: int, ready: int, sample: Sample) -> float | None:
+    """When the version was last wanted; see rule 4."""
     if not live:
         return None
     if memory.busy_at is None:
@@ -107,50 +115,57 @@ def _idle_clock(memory: Memory, live: int, ready: int, sample: Sample) -> float 
     return sample.at if asked_between(memory.samples[-1], sample) else memory.busy_at
 
 
-def _decided(memory: Memory, version: VersionView, before: Sample | None, utc: datetime) -> tuple[Memory, Decision]:
-    """Rules 3 to 7."""
+def _at_zero(memory: Memory, version: VersionView, before: Sample | None, *, floor: int) -> Decision | None:
+    """Rules 3 and 4; None: they have nothing to say."""
     scaling, live, sample = version.scaling, version.live, memory.samples[-1]
-    job, fired = newest_firing(scaling.cron, utc)
-    floor = job.replicas if job is not None else 0
     if live == 0 and waiting(before, sample):
-        count = max(scaling.activation, floor)
-        return replace(memory, fired=fired), Decision(count, "a request waits for a replica")
-    if version.bounds.min == 0 and floor == 0:
-        if live == 0:
-            return replace(memory, fired=fired), Decision(0, "asleep, nobody waits")
-        if memory.busy_at is not None and sample.at - memory.busy_at >= scaling.idle_seconds:
-            return replace(memory, fired=fired), Decision(0, f"nothing was asked for {scaling.idle_seconds:g} s")
-    memory, wish = _windowed(memory, scaling, live, least=max(1, version.bounds.min))
-    if scaling.target is None and job is not None and fired != memory.fired:
-        wish = Demand(max(job.replicas, 1), _said(job))
-    elif job is not None and floor > wish.replicas:
-        wish = Demand(floor, _said(job))
-    if memory.short_since is not None and wish.replicas > live > 0:
-        seconds = sample.at - memory.short_since
-        if seconds >= STUCK_SECONDS:
-            text = f"{live - memory.ready} of {live} replicas did not get ready for {seconds:.0f} s: no more are added"
-            wish = Demand(live, f"{text} ({wish.reason})")
-    return replace(memory, fired=fired), Decision(wish.replicas, wish.reason)
+        return Decision(max(scaling.activation, floor), "a request waits for a replica")
+    if version.bounds.min > 0 or floor > 0:
+        return None
+    if live == 0:
+        return Decision(0, "asleep, nobody waits")
+    if memory.busy_at is not None and sample.at - memory.busy_at >= scaling.idle_seconds:
+        return Decision(0, f"nothing was asked for {scaling.idle_seconds:g} s")
+    return None
 
 
-def _windowed(memory: Memory, scaling: Scaling, live: int, *, least: int) -> tuple[Memory, Demand]:
-    """Rule 5: the demand through both windows."""
-    now = memory.samples[-1].at
+def _windowed(memory: Memory, version: VersionView) -> tuple[Demand, Peaks, Peaks]:
+    """Rule 5: the demand through both windows, and the windows."""
+    now, live, scaling = memory.samples[-1].at, version.live, version.scaling
     if scaling.target is None:
-        return memory, Demand(live, "as it was set")
-    wish = demand(scaling.target, measure(memory.samples), live=live, ready=memory.ready, settled=now - memory.since)
-    wanted = max(wish.replicas, least)
-    memory = replace(
-        memory,
-        highest=memory.highest.add(now, wanted, scaling.down_seconds),
-        lowest=memory.lowest.add(now, -wanted, scaling.up_seconds),
-    )
-    up, down = -memory.lowest.highest, memory.highest.highest
+        return Demand(live, "as it was set"), memory.highest, memory.lowest
+    settled = now - memory.since
+    wish = demand(scaling.target, measure(memory.samples), live=live, ready=memory.ready, settled=settled)
+    wanted = max(wish.replicas, 1, version.bounds.min)
+    highest = memory.highest.add(now, wanted, scaling.down_seconds)
+    lowest = memory.lowest.add(now, -wanted, scaling.up_seconds)
+    up, down = -lowest.highest, highest.highest
     if up > live:
-        return memory, Demand(up, wish.reason)
-    if down < live:
-        return memory, Demand(down, f"{wish.reason}, for {scaling.down_seconds:g} s")
-    return memory, Demand(live, wish.reason)
+        wish = Demand(up, wish.reason)
+    elif down < live:
+        wish = Demand(down, f"{wish.reason}, for {scaling.down_seconds:g} s")
+    else:
+        wish = Demand(live, wish.reason)
+    return wish, highest, lowest
+
+
+def _scheduled(wish: Demand, scaling: Scaling, job: CronJob | None, *, fires: bool) -> Demand:
+    """Rule 6."""
+    if job is None:
+        return wish
+    said = f"cron {job.name or job.schedule} asks for {job.replicas}"
+    if scaling.target is None and fires:
+        return Demand(max(job.replicas, 1), said)
+    return Demand(job.replicas, said) if job.replicas > wish.replicas else wish
+
+
+def _unstuck(memory: Memory, wish: Demand) -> Decision:
+    """Rule 7."""
+    now, live = memory.samples[-1].at, memory.live
+    if memory.short_since is not None and wish.replicas > live > 0 and now - memory.short_since >= STUCK_SECONDS:
+        text = f"{live - memory.ready} of {live} replicas did not get ready for {now - memory.short_since:.0f} s"
+        return Decision(live, f"{text}: no more are added ({wish.reason})")
+    return Decision(wish.replicas, wish.reason)
 
 
 def newest_firing(jobs: tuple[CronJob, ...], utc: datetime) -> tuple[CronJob | None, datetime | None]:
@@ -160,10 +175,6 @@ def newest_firing(jobs: tuple[CronJob, ...], utc: datetime) -> tuple[CronJob | N
         return None, None
     fired, _, job = max(firings, key=lambda firing: firing[:2])
     return job, fired
-
-
-def _said(job: CronJob) -> str:
-    return f"cron {job.name or job.schedule} asks for {job.replicas}"
 
 
 def _only(now: float, value: int) -> Peaks:
