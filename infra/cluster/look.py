@@ -21,7 +21,7 @@ from runtime.contract.host import VersionFailure, VersionState
 from runtime.contract.names import STATUS_PATH
 from runtime.contract.replica import ReplicaStatus
 from runtime.contract.route import RouteTable
-from runtime.kubeapi import KubeProblem, request
+from runtime.kubeapi import DEPLOYMENTS, KubeProblem, request
 
 STATUS_SECONDS = 1.0
 """A replica is asked how far it is once in so long."""
@@ -69,7 +69,11 @@ class Looks:
         deployments = await self._session.follow("deployments")
         await self._ask(mine)
         events = await self._events(mine)
-        state = self.state(row, table, deployments.get(version_name(*row.key)), mine, events)
+        name = version_name(*row.key)
+        deployment = deployments.get(name)
+        if deployment is None and not mine and row.lease_epoch:
+            deployment = await self._session.find(DEPLOYMENTS, name)  # the watch may be a moment behind
+        state = self.state(row, table, deployment, mine, events)
         failed = observe.failed_pod(mine, events, self._heard.statuses)
         if failed is not None and state.failure is not None:
             tail = await self._tail(failed, mine)

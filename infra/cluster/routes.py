@@ -93,7 +93,7 @@ class Routes:
             before[0] = old
             if old is not None and old.model_copy(update={"generation": table.generation}) == table:
                 after[0] = old
-                return rows.route_object(old, url, known) if url else known
+                return rows.route_object(old, url, known)
             after[0] = table.model_copy(update={"generation": (old.generation if old else least) + 1})
             return rows.route_object(after[0], url, known)
 

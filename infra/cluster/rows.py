@@ -64,7 +64,8 @@ def route_object(table: RouteTable, url: str, found: Object | None = None) -> Ob
         }
     }
     metadata = dict(made["metadata"])
-    metadata["annotations"] = {**(metadata.get("annotations") or {}), URL: url}
+    if url:
+        metadata["annotations"] = {**(metadata.get("annotations") or {}), URL: url}
     return {**made, "metadata": metadata, "data": {**(made.get("data") or {}), names.ROUTE_KEY: table.to_json()}}
 
 
