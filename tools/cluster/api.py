@@ -57,3 +57,12 @@ class Api:
     def merge(self, path: str, change: Any) -> None:
         """A JSON merge patch."""
         self.call("PATCH", path, change, "application/merge-patch+json")
+
+
+def node_ready(api: Api, name: str) -> bool:
+    """Whether a node is there and says Ready."""
+    try:
+        status = api.call("GET", f"/api/v1/nodes/{name}")["status"]
+    except Refused:
+        return False
+    return any(found["type"] == "Ready" and found["status"] == "True" for found in status.get("conditions", ()))

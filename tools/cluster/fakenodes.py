@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tools.cluster.api import Api, Refused
+from tools.cluster.api import Api, Refused, node_ready
 from tools.cluster.control import needed, running_record, want_fake_nodes
 from tools.console import StepFailed
 
 GPU = "nvidia.com/gpu"
 FAKE = {"kwok.x-k8s.io/node": "fake"}
+READY_SECONDS = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +52,7 @@ def node(name: str, shape: Shape) -> dict[str, Any]:
 
 
 def add(state: Path, shape: Shape, count: int = 1) -> list[str]:
-    """Add nodes of one shape to a running cluster; their names. Raises StepFailed."""
+    """Add nodes of one shape to a running cluster and wait until they are Ready; their names. Raises StepFailed."""
     layout = needed(state)
     if (record := running_record(state)) is not None:
         want_fake_nodes(record)
@@ -66,6 +68,12 @@ def add(state: Path, shape: Shape, count: int = 1) -> list[str]:
             api.merge(f"/api/v1/nodes/{name}/status", {"status": document["status"]})
         except Refused as error:
             raise StepFailed(f"adding the node {name}", "see what the API server says", str(error)) from None
+    deadline = time.monotonic() + READY_SECONDS
+    while not all(node_ready(api, name) for name in names):
+        if time.monotonic() > deadline:
+            step = f"waiting until {', '.join(names)} are Ready"
+            raise StepFailed(step, f"see what kwok says in {layout.logs / 'kwok.log'}")
+        time.sleep(0.1)
     return names
 
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tools.cluster import cgroups, objects
-from tools.cluster.api import Api, Refused
+from tools.cluster.api import Api, Refused, node_ready
 from tools.cluster.image import pack
 from tools.cluster.layout import NODE, Layout
 from tools.cluster.parts import FAKE, STAGES, Part, parts
@@ -171,7 +171,7 @@ class Inside:
         for path, document in objects.base(layout):
             api.create(path, document)
         self._stage(STAGES[2])
-        self._until(lambda: node_ready(api), "the node is Ready")
+        self._until(lambda: node_ready(api, NODE), "the node is Ready")
         self._until(lambda: answers(api, objects.FIRST_ACCOUNT), "there are service accounts")
 
     def serve(self) -> NoReturn:
@@ -222,21 +222,27 @@ class Inside:
             time.sleep(POLL)
 
     def _launch(self, part: Part) -> None:
-        log = str(self._layout.logs / f"{part.name}.log")
-        pid = os.posix_spawn(
-            part.command[0],
-            part.command,
-            # Without the proxies of this machine: what they talk to is in here.
-            {"PATH": f"{self._layout.bins}:{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin", "HOME": "/run"},
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
-                (os.POSIX_SPAWN_DUP2, 1, 2),
-            ],
-            setsid=True,
-        )
+        log = self._layout.logs / f"{part.name}.log"
         before = self._running.get(part.name)
-        self._running[part.name] = Running(pid, time.monotonic(), before.deaths if before else 0)
+        running = Running(None, time.monotonic(), before.deaths if before else 0)
+        try:
+            running.pid = os.posix_spawn(
+                part.command[0],
+                part.command,
+                # Without the proxies of this machine: what they talk to is in here.
+                {"PATH": f"{self._layout.bins}:{os.environ.get('PATH', os.defpath)}", "HOME": "/run"},
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
+                    (os.POSIX_SPAWN_DUP2, 1, 2),
+                ],
+                setsid=True,
+            )
+        except OSError as error:  # its program is gone: as if it had died
+            running.deaths += 1
+            with log.open("a") as file:
+                file.write(f"{part.command[0]}: {error}\n")
+        self._running[part.name] = running
         self._write()
 
     def _reap(self) -> None:
@@ -275,15 +281,6 @@ def is_ready(ready: str | Path) -> bool:
             return True
     except (OSError, urllib.error.URLError):
         return False
-
-
-def node_ready(api: Api) -> bool:
-    """Whether the node is there and says Ready."""
-    try:
-        status = api.call("GET", f"/api/v1/nodes/{NODE}")["status"]
-    except Refused:
-        return False
-    return any(found["type"] == "Ready" and found["status"] == "True" for found in status.get("conditions", ()))
 
 
 def answers(api: Api, path: str) -> bool:
