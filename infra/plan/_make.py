@@ -33,6 +33,7 @@ from infra.plan.offline import offline_findings, offline_image
 from infra.plan.on_cluster import cache_claim, cache_findings, cluster_findings
 from infra.plan.placing import Placed
 from infra.plan.resolve import folders_of
+from infra.plan.scaling import scale_findings
 from infra.plan.version import Candidate, examine
 from infra.plan.wishes import method_findings, split_args, start_estimate, start_findings
 from infra.stackfile import LocalTarget, Service, Stack
@@ -61,6 +62,7 @@ def make(
     folders = {text: read(stack.path(text)) for text in dict.fromkeys(folders_of(stack))}
     candidates, findings = _candidates(stack, catalog, lock, folders)
     findings += offline_findings(stack, candidates)
+    findings += scale_findings(candidates)
     pin = partial(pinned, lock=lock, digest=digest)
     if isinstance(stack.target, LocalTarget):
         plan = _local(stack, candidates, findings, machine, catalog, pin)
