@@ -65,7 +65,8 @@ KNOWLEDGE_FILE = f"{ETC}/knowledge/{KNOWLEDGE_KEY}"
 HOME = "/var/lib/inferform"
 """Of every pod: an empty volume that may be written, as /tmp may. All else of the file system is read-only."""
 DATA = f"{HOME}/data"  # a ReplicaSpec's data_folder
-CACHE = f"{HOME}/cache"  # its cache_folder; with target.modelCache the claim of the model is mounted below it
+CACHE = f"{HOME}/cache"  # its cache_folder
+CLAIM_FOLDER = "/var/lib/inferform-models"  # its cache_folder with target.modelCache: the claim of the model
 USER = 10001
 """User and group of the processes in pods, and of the image."""
 TERMINATION_LOG_ENV = "INFERFORM_TERMINATION_LOG"

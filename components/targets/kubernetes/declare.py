@@ -70,11 +70,16 @@ def provider(
 def declare(
     manifest: Manifest, cluster: Cluster, parent: pulumi.Resource, after: Iterable[pulumi.Resource]
 ) -> pulumi.Resource:
-    """One manifest as a resource, called as its object is: names are unique by kind."""
+    """One manifest as a resource, called as its object is: names are unique by kind.
+
+    Names are fixed, so whatever cannot be changed in place is deleted before it is made anew.
+    """
     version, kind = manifest["apiVersion"], manifest["kind"]
     name = manifest["metadata"]["name"]
     rest = {key: value for key, value in manifest.items() if key not in ("apiVersion", "kind")}
-    options = pulumi.ResourceOptions(parent=parent, provider=cluster.provider, depends_on=list(after))
+    options = pulumi.ResourceOptions(
+        parent=parent, provider=cluster.provider, depends_on=list(after), delete_before_replace=True
+    )
     if version in MODULES:
         resource = getattr(importlib.import_module(f"pulumi_kubernetes.{MODULES[version]}"), kind)
         made: pulumi.Resource = resource(name, opts=options, **{snake(key): value for key, value in rest.items()})

@@ -167,6 +167,7 @@ def deployment(namespace: str, declared: ClusterGateway, image: str) -> Manifest
                 "readinessProbe": {**ready, "periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 2},
                 "lifecycle": {"preStop": {"sleep": {"seconds": 5}}},  # load balancers and kube-proxy need to see it
                 "volumeMounts": mounts,
+                "terminationMessagePolicy": "FallbackToLogsOnError",
             }
         ],
         "volumes": volumes,

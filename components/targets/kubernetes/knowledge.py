@@ -10,8 +10,10 @@ import base64
 from pathlib import Path
 
 from components.targets.kubernetes.manifest import Manifest, metadata
-from infra.plan.documents import packed_documents
-from runtime.contract.cluster import KNOWLEDGE_KEY, knowledge_name
+from infra.plan import ServicePlan
+from infra.plan.documents import documents_digest, packed_documents
+from runtime.contract.cluster import KNOWLEDGE_FILE, KNOWLEDGE_KEY, knowledge_name
+from runtime.contract.replica import Knowledge
 
 
 def documents_config_map(namespace: str, service: str, folder: Path) -> Manifest:
@@ -22,3 +24,10 @@ def documents_config_map(namespace: str, service: str, folder: Path) -> Manifest
         "metadata": metadata(knowledge_name(service), namespace, "knowledge", service=service),
         "binaryData": {KNOWLEDGE_KEY: base64.b64encode(packed_documents(folder)).decode()},
     }
+
+
+def knowledge(plan: ServicePlan) -> Knowledge | None:
+    """Where replicas find the documents, and what they have to find there."""
+    if plan.knowledge is None:
+        return None
+    return Knowledge(folder=KNOWLEDGE_FILE, digest=documents_digest(Path(plan.knowledge)))

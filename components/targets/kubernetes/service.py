@@ -10,13 +10,10 @@ import pulumi
 from components.targets import local
 from components.targets.kubernetes.declare import Cluster, declare_all
 from components.targets.kubernetes.gateway import service_alias
-from components.targets.kubernetes.knowledge import documents_config_map
+from components.targets.kubernetes.knowledge import documents_config_map, knowledge
 from components.targets.kubernetes.version import version_objects
 from infra.plan import ServicePlan
-from infra.plan.documents import documents_digest
 from infra.resources import Rollout, Route, Token, Version, VersionGuard
-from runtime.contract.cluster import KNOWLEDGE_FILE
-from runtime.contract.replica import Knowledge
 
 
 def service(
@@ -62,10 +59,3 @@ def service(
         ours(*guards, *beside, token),
     )
     return local.Service(endpoint=route.endpoint, token=token.token)
-
-
-def knowledge(plan: ServicePlan) -> Knowledge | None:
-    """Where replicas find the documents, and what they have to find there."""
-    if plan.knowledge is None:
-        return None
-    return Knowledge(folder=KNOWLEDGE_FILE, digest=documents_digest(Path(plan.knowledge)))

@@ -29,6 +29,7 @@ from components.targets.kubernetes.volumes import volumes
 from infra.plan import VersionPlan
 from runtime.contract.cluster import (
     CACHE,
+    CLAIM_FOLDER,
     DATA,
     ETC,
     PART_VERSION,
@@ -66,7 +67,6 @@ def spec_config_map(namespace: str, service: str, version: VersionPlan) -> Manif
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": _metadata(namespace, service, version, suffix="-spec", part="spec"),
-        "immutable": True,
         "data": {SPEC_KEY: replica_spec(service, version).canonical()},
     }
 
@@ -81,7 +81,8 @@ def replica_spec(service: str, version: VersionPlan) -> ReplicaSpec:
         listen=Listen(host="::", port=REPLICA_PORT),
         settings_file=SETTINGS,
         data_folder=DATA,
-        cache_folder=CACHE,
+        cache_folder=CLAIM_FOLDER if version.template.model_cache else CACHE,
+        uploads=False,  # each pod has a data folder of its own
     )
 
 
@@ -150,6 +151,7 @@ def pod_template(namespace: str, service: str, version: VersionPlan) -> dict[str
                 **probes(template.probes),
                 "lifecycle": {"preStop": {"sleep": {"seconds": LEAVE_SECONDS}}},
                 "volumeMounts": [*places, *mounted.mounts],
+                "terminationMessagePolicy": "FallbackToLogsOnError",
             }
         ],
         "volumes": [*free, *mounted.volumes],

@@ -7,7 +7,7 @@ from typing import Any
 
 from infra.plan import VersionPlan
 from runtime.contract.cluster import (
-    CACHE,
+    CLAIM_FOLDER,
     ETC,
     KNOWLEDGE_FILE,
     KNOWLEDGE_KEY,
@@ -54,8 +54,7 @@ def volumes(service: str, version: VersionPlan) -> Volumes:
     documents["items"] = [{"key": KNOWLEDGE_KEY, "path": KNOWLEDGE_KEY}]
     made.add("knowledge", KNOWLEDGE_FILE.rpartition("/")[0], {"configMap": documents}, readOnly=True)
     if claim := version.template.model_cache:
-        source = {"persistentVolumeClaim": {"claimName": claim, "readOnly": True}}
-        made.add("model", f"{CACHE}/claims/{claim}", source, readOnly=True)
+        made.add("model", CLAIM_FOLDER, {"persistentVolumeClaim": {"claimName": claim}})
     _claims(version, made)
     if version.template.gpus or any(mount.mount_path == SHARED_MEMORY for mount in version.template.storage):
         made.add("shared-memory", SHARED_MEMORY, {"emptyDir": {"medium": "Memory"}})

@@ -1,0 +1,163 @@
+"""A whole plan as manifests, for those who apply them by other means than `pulumi up`. Pure but for reading documents.
+
+What the plugin would write is here as objects too: the namespace, its record, a row per version, a table per
+service. Tokens are not: they are made by whoever applies the manifests (docs/kubernetes.md, `Manifests`), and no file
+of this folder holds a secret.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import yaml
+
+from components.targets import local
+from components.targets.kubernetes.cache import cache_objects
+from components.targets.kubernetes.exposure import exposure
+from components.targets.kubernetes.gateway import gateway_objects, service_alias
+from components.targets.kubernetes.knowledge import documents_config_map, knowledge
+from components.targets.kubernetes.manifest import Manifest, metadata
+from components.targets.kubernetes.network import network_policies
+from components.targets.kubernetes.quota import quota_objects
+from components.targets.kubernetes.version import version_objects
+from infra.plan import Plan, ServicePlan, VersionPlan
+from infra.stackfile import KubernetesTarget, Stack
+from runtime.contract.cluster import (
+    CREATED,
+    MANAGED_BY,
+    PART_ROUTE,
+    PART_VERSION,
+    RECORD,
+    ROUTE_KEY,
+    VERSION_KEY,
+    route_name,
+    version_name,
+)
+from runtime.contract.desired import Version
+from runtime.contract.host import VersionRecord
+
+POD_SECURITY = {
+    "pod-security.kubernetes.io/enforce": "restricted",
+    "pod-security.kubernetes.io/warn": "restricted",
+}
+
+
+def manifests(stack: Stack, plan: Plan, name: str) -> list[Manifest]:
+    """Everything, in the order in which it can be applied. `name`: `project.stack` of the Pulumi stack."""
+    target = stack.target
+    assert isinstance(target, KubernetesTarget)
+    space = target.namespace
+    made = [namespace(space, name), record(space, name)]
+    if plan.services and plan.image:
+        made += [*gateway_objects(space, target.gateway, plan.image), *network_policies(space)]
+        made += exposure(space, target.gateway)
+    for quota, declared in sorted(stack.quotas.items()):
+        made += quota_objects(space, quota, declared)
+    if target.model_cache is not None:
+        made += [each for _, objects in cache_objects(space, target.model_cache, plan.services) for each in objects]
+    for service in plan.services:
+        made += service_manifests(space, service)
+    return [_without_pulumi(manifest) for manifest in made]
+
+
+def service_manifests(space: str, service: ServicePlan) -> Iterator[Manifest]:
+    """One service's."""
+    yield service_alias(space, service.name)
+    if service.knowledge is not None:
+        yield documents_config_map(space, service.name, Path(service.knowledge))
+    for version in service.versions:
+        yield row(space, service, version)
+        yield from version_objects(space, service.name, version)
+    yield table(space, service)
+
+
+def namespace(name: str, stack: str) -> Manifest:
+    """The namespace, with the restricted Pod Security Standard."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": name, "labels": {**MANAGED_BY, **POD_SECURITY}, "annotations": {CREATED: stack}},
+    }
+
+
+def record(space: str, stack: str) -> Manifest:
+    """Whose namespace it is."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": RECORD, "namespace": space, "labels": dict(MANAGED_BY)},
+        "data": {"stack": stack, "epoch": "0"},
+    }
+
+
+def row(space: str, service: ServicePlan, version: VersionPlan) -> Manifest:
+    """A version's row, as it is when its lowest count of replicas runs."""
+    declared = VersionRecord(
+        service=service.name,
+        name=version.name,
+        hash=version.hash,
+        template=version.template,
+        bounds=version.bounds,
+        scaling=version.scaling,
+    )
+    kept = Version(record=declared, live=version.bounds.min)
+    name = version_name(service.name, version.hash)
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata(name, space, PART_VERSION, service=service.name, hash=version.hash),
+        "data": {VERSION_KEY: kept.to_json()},
+    }
+
+
+def table(space: str, service: ServicePlan) -> Manifest:
+    """A service's route. Its generation follows from its content: gateways only ask whether it is another one."""
+    route = local.route_table(service, knowledge(service))
+    generation = int(hashlib.sha256(route.canonical().encode()).hexdigest()[:12], 16)
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata(route_name(service.name), space, PART_ROUTE, service=service.name),
+        "data": {ROUTE_KEY: route.model_copy(update={"generation": generation}).to_json()},
+    }
+
+
+def file_name(number: int, manifest: Manifest) -> str:
+    """`012-deployment-chat-3f2a9c01d4.yaml`: in the order in which they can be applied."""
+    name = re.sub(r"[^a-z0-9.-]+", "-", str(manifest["metadata"]["name"]).lower())
+    return f"{number:03}-{str(manifest['kind']).lower()}-{name}.yaml"
+
+
+def text(made: Iterable[Manifest]) -> str:
+    """Manifests as YAML, each a document of its own."""
+    return yaml.dump_all(made, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=120)
+
+
+class _Plain(yaml.SafeDumper):
+    """Says what is said twice twice: a manifest with anchors is hard to read, and some tools refuse it."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Always."""
+        return True
+
+
+def write(folder: Path, made: Sequence[Manifest]) -> list[Path]:
+    """One file each; files of an earlier time that are no longer wanted are removed. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [file_name(number, manifest) for number, manifest in enumerate(made)]
+    for old in folder.glob("[0-9][0-9][0-9]-*.yaml"):
+        if old.name not in names:
+            old.unlink()
+    for name, manifest in zip(names, made, strict=True):
+        (folder / name).write_text(text([manifest]), encoding="utf-8")
+    return [folder / name for name in names]
+
+
+def _without_pulumi(manifest: Manifest) -> Manifest:
+    """Without what only Pulumi's provider reads."""
+    data = dict(manifest["metadata"])
+    notes = {key: value for key, value in data.pop("annotations", {}).items() if not key.startswith("pulumi.com/")}
+    return {**manifest, "metadata": {**data, "annotations": notes} if notes else data}
