@@ -96,7 +96,8 @@ def _entry(path: Path, section: str, key: str, data: dict[str, Any]) -> Fact:
         # Safetensors hold every parameter in the config's dtype unless the entry says otherwise; headers are noise.
         data["weightBytes"] = data["parameters"] * WIDTH[data.get("config", {}).get("dtype", "bfloat16")]
     if section == "instances":
-        facts = {name: data[name] for name in ("verified", "source", "date") if name in data}
+        # A price has its own source: of the file's `defaults.price`, else the entry's.
+        facts = {name: data[name] for name in ("verified", "source", "date") if name in data} | data.pop("price", {})
         data["prices"] = [{**facts, **price} for price in data.get("prices", ())]
     try:
         return SECTIONS[section].model_validate(data)
