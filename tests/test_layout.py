@@ -213,7 +213,7 @@ def test_every_public_class_and_function_says_what_it_does() -> None:
 
 def test_tests_mirror_paths() -> None:
     """`infra/plan/rollout.py` is tested in `tests/infra/plan/`: each folder of tests has its folder of code."""
-    free = {"e2e", "bench", "cluster", "examples", "layout"}
+    free = {"e2e", "bench", "cluster", "protocols", "examples", "layout"}
     folders = {path.relative_to(ROOT / "tests").parent for path in modules("tests") if path.name.startswith("test_")}
     astray = [
         f"tests/{folder}"

@@ -102,3 +102,18 @@ def test_bladellm_guides_a_choice_and_counts_while_it_streams(project: Project) 
     chunks = [json.loads(line[6:]) for line in stream.split(b"\n") if line.startswith(b"data: {")]
     assert chunks[-1]["choices"][0]["finish_reason"] == "length"
     assert chunks[-1]["usage"]["completion_tokens"] == 5
+
+
+def test_a_tool_is_called_by_the_sdk(project: Project) -> None:
+    """Naming the function makes vLLM guide the answer, so that even a small model's arguments fit its schema."""
+    cities = {"type": "object", "properties": {"city": {"type": "string", "maxLength": 20}}, "required": ["city"]}
+    tool: Any = {"type": "function", "function": {"name": "weather", "parameters": cities}}
+    choice: Any = {"type": "function", "function": {"name": "weather"}}
+    asked: Any = [{"role": "user", "content": "How is the weather in Ottawa?"}]
+    told = client(project).chat.completions.create(
+        model="default", messages=asked, tools=[tool], tool_choice=choice, temperature=0, max_tokens=40
+    )
+    [call] = told.choices[0].message.tool_calls or []
+    assert call.type == "function"
+    assert call.function.name == "weather"
+    assert isinstance(json.loads(call.function.arguments)["city"], str)

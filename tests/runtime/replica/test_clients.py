@@ -16,6 +16,7 @@ import requests
 import websocket
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
+from runtime.contract.version import Method
 from tests.runtime.replica.harness import TOKEN, Running, running
 
 with warnings.catch_warnings():
@@ -109,14 +110,34 @@ async def test_13_websocket_client_pipelines_and_counts_the_ends(tmp_path: Path)
     assert got == ["<EOS>", *answers]
 
 
+async def curl(*arguments: str) -> str:
+    process = await asyncio.create_subprocess_exec("curl", "-sS", *arguments, stdout=asyncio.subprocess.PIPE)
+    out, _ = await process.communicate()
+    return out.decode()
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+async def test_13_curl_posts_json_without_saying_so_and_streams_bladellm_and_openai(tmp_path: Path) -> None:
+    head = ("-H", f"Authorization: {TOKEN}")
+    async with running(tmp_path, {"text": CAPITAL}) as replica:
+        told = json.loads(await curl(*head, "-d", '{"prompt": "Q", "history": [["a", "b"]]}', replica.url))
+        assert (told["response"], told["history"]) == (CAPITAL, [["a", "b"], ["Q", CAPITAL]])
+        records = (await curl("-N", *head, "-d", '{"prompt": "Q", "use_stream_chat": true}', replica.url)).split("\0")
+        assert json.loads(records[-2])["response"] == CAPITAL
+        models = json.loads(await curl(*head, f"{replica.url}/v1/models"))
+        assert models["data"][0]["id"] == "scripted"
+    async with running(tmp_path, {"text": CAPITAL}, method=Method.BLADELLM) as replica:
+        body = '{"prompt": "hello world", "stream": "true"}'
+        stream = await curl(*head, "-H", "Content-Type: application/json", "-d", body, f"{replica.url}/v1/completions")
+        lines = [line for line in stream.split("\n") if line]
+        assert lines[-1] == "data: [DONE]"
+        assert "".join(json.loads(line[6:])["choices"][0]["text"] for line in lines[:-1]) == CAPITAL
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 async def test_13_curl_as_in_the_documentation(tmp_path: Path) -> None:
     async with running(tmp_path, {"text": CAPITAL}) as replica:
         for data in ("What is the capital of Canada?", "@" + str(tmp_path / "long.txt")):
             (tmp_path / "long.txt").write_text("word " * 300)  # curl asks for 100-continue when a body is long
-            process = await asyncio.create_subprocess_exec(
-                "curl", "-sS", "-H", f"Authorization: {TOKEN}", "-H", "Expect: 100-continue", "-d", data, replica.url,
-                stdout=asyncio.subprocess.PIPE,
-            )  # fmt: skip
-            out, _ = await process.communicate()
-            assert out.decode() == CAPITAL
+            head = ("-H", f"Authorization: {TOKEN}", "-H", "Expect: 100-continue")
+            assert await curl(*head, "-d", data, replica.url) == CAPITAL

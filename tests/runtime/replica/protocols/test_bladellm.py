@@ -150,9 +150,17 @@ async def test_7_3_logprobs_are_off_otherwise(tmp_path: Path, value: Any) -> Non
         (CHAT, {"prompt": "Q"}, ["messages", "Field required"]),
         (COMPLETIONS, {"prompt": "Q", "stop": [123]}, ["stop[0]", "Input should be a valid string"]),
         (COMPLETIONS, {"prompt": "Q", "seed": "abc"}, ["seed", "Input should be a valid int"]),
-        (COMPLETIONS, {"prompt": "Q", "presence_penalty": -2.1}, ["presence_penalty", "Value error", RANGE, "-2.1"]),
-        (COMPLETIONS, {"prompt": "Q", "frequency_penalty": 2.1}, ["frequency_penalty", "Value error", RANGE]),
+        *(
+            (path, {**ask, name: value}, [f"{name}: Value error", RANGE, str(value)])
+            for path, ask in ((COMPLETIONS, {"prompt": "Q"}), (CHAT, ASK))
+            for name in ("presence_penalty", "frequency_penalty")
+            for value in (-2.1, 2.1)
+        ),
+        (CHAT, {"messages": None}, ["messages"]),
+        (COMPLETIONS, {"prompt": "Q", "repetition_penalty": 0}, ["Value error", "has to be a strictly positive float"]),
         (CHAT, {**ASK, "repetition_penalty": 0}, ["Value error", "has to be a strictly positive float"]),
+        (CHAT, {**ASK, "stop": ["a", 123]}, ["stop[1]", "Input should be a valid string"]),
+        (CHAT, {**ASK, "seed": "abc"}, ["seed", "Input should be a valid int"]),
         (CHAT, {"messages": [{"role": "user", "content": 5}]}, ["messages[0].content"]),
         (CHAT, {**ASK, "guided_json": {"type": "object"}}, ["guided_json", "engine vllm can"]),
         (CHAT, {**ASK, "response_format": {"type": "json_object"}}, ["engine vllm can"]),

@@ -113,6 +113,17 @@ async def test_8_bytes_pass_unchanged_in_both_directions(tmp_path: Path, monkeyp
     assert TOKEN not in str(headers), "the service's token is not vLLM's business"
 
 
+@pytest.mark.parametrize("form", [TOKEN, f"Bearer {TOKEN}"])
+async def test_8_raw_and_bearer_tokens_both_reach_vllm_and_a_wrong_one_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    async with serving(tmp_path, monkeypatch) as (replica, vllm):
+        path = f"{PREFIX}/v1/completions"
+        assert (await replica.ask({"prompt": "q"}, path=path, Authorization=form)).status == 200
+        assert (await replica.ask({"prompt": "q"}, path=path, Authorization=form[:-1])).status == 401
+        assert len(vllm.asked) == 1
+
+
 async def test_8_an_error_of_the_engine_is_passed_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(tmp_path, monkeypatch) as (replica, _):
         answer = await replica.ask({"model": "x"}, path=f"{PREFIX}/v1/chat/completions")

@@ -1,14 +1,10 @@
-"""Thousands of odd requests over every protocol: never a 500, never a hang, never a token in an answer or a log.
-
-`INFERFORM_FUZZ=10000` sets how many; the seed is printed by a failure and can be given as `INFERFORM_FUZZ_SEED`.
-"""
+"""Thousands of odd requests, byte by byte: never a 500, never a hang, never a token in an answer or a log."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
-import os
 import random
 from pathlib import Path
 from typing import Any
@@ -16,11 +12,14 @@ from typing import Any
 import pytest
 
 from runtime.contract.version import Method
+from runtime.replica.openapi import METHODS
+from tests.protocols.services import INPUTS, SEED
 from tests.runtime.replica.harness import PREFIX, TOKEN, Running, read_answer, request_bytes, running
 from tests.runtime.replica.protocols.test_websocket import BINARY, CLOSE, EOS, PING, PONG, TEXT, connected
 
-COUNT = int(os.environ.get("INFERFORM_FUZZ", "1200"))
-SEED = int(os.environ.get("INFERFORM_FUZZ_SEED", "20250602"))
+SHARE = 0.18  # of all inputs, for each method; a socket and raw bytes have less
+SOCKET_SHARE, RAW_SHARE = 0.14, 0.01
+WORD = SEED or "fixed"
 FIELDS = {
     "/": [
         "prompt", "system_prompt", "history", "max_new_tokens", "temperature", "top_k", "top_p", "do_sample",
@@ -108,13 +107,13 @@ def body_of(rng: random.Random, fields: list[str]) -> bytes:
             return text
 
 
-@pytest.mark.parametrize("method", [Method.STANDARD, Method.BLADELLM])
+@pytest.mark.parametrize("method", METHODS)
 async def test_no_request_breaks_a_replica(tmp_path: Path, method: Method, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    rng = random.Random(SEED)
+    rng = random.Random(WORD)
     async with running(tmp_path, {"text": "a b c"}, method=method, template={"context": 64}) as replica:
         connection = await replica.connect()
-        for number in range(COUNT // 2):
+        for number in range(round(INPUTS * SHARE)):
             path = rng.choice([*FIELDS] * 3 + OTHER)
             verb = rng.choice(["POST"] * 8 + ["GET", "PUT", "DELETE", "HEAD", "OPTIONS", "BREW"])
             body = body_of(rng, FIELDS.get(path, FIELDS["/"]))
@@ -122,7 +121,7 @@ async def test_no_request_breaks_a_replica(tmp_path: Path, method: Method, caplo
             sent = request_bytes(
                 body, path=PREFIX + path, method=verb, Content_Type=rng.choice(TYPES), Authorization=authorization
             )
-            connection = await exchange(replica, connection, sent, verb, f"seed {SEED}, number {number}: {sent!r}")
+            connection = await exchange(replica, connection, sent, verb, f"seed {WORD}, number {number}: {sent!r}")
         connection[1].close()
         await connection[1].wait_closed()
         async with asyncio.timeout(5):
@@ -155,9 +154,9 @@ async def exchange(replica: Running, connection: Connection, sent: bytes, verb: 
 
 
 async def test_no_message_breaks_a_socket(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    rng = random.Random(SEED)
+    rng = random.Random(WORD)
     async with running(tmp_path, {"text": "a b c"}, template={"context": 64}) as replica, connected(replica) as socket:
-        for number in range(COUNT // 4):
+        for number in range(round(INPUTS * SOCKET_SHARE)):
             if rng.random() < 0.1:
                 socket.send(rng.randbytes(5), PING)
                 assert (await socket.frame())[0] == PONG
@@ -175,9 +174,9 @@ async def test_no_message_breaks_a_socket(tmp_path: Path, caplog: pytest.LogCapt
 
 
 async def test_no_raw_bytes_on_a_socket_break_the_replica(tmp_path: Path) -> None:
-    rng = random.Random(SEED)
+    rng = random.Random(WORD)
     async with running(tmp_path, {"text": "a b c"}) as replica:
-        for _ in range(COUNT // 40):
+        for _ in range(round(INPUTS * RAW_SHARE)):
             async with connected(replica) as socket:
                 socket.writer.write(rng.randbytes(rng.randrange(1, 40)))
                 socket.writer.write_eof()

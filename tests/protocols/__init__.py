@@ -1,0 +1,1 @@
+"""Every protocol against thousands of odd inputs, on real sockets."""
