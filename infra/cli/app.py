@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import typer
 
-from infra.cli import author, eas, models, observe, operate, pinning, reach
+from infra.cli import author, eas, image, models, observe, operate, pinning, reach
 from infra.cli.failure import reported
 
 app = typer.Typer(
@@ -36,4 +36,5 @@ for panel, commands in PANELS:
         app.command(name, rich_help_panel=panel)(reported(command))
 
 app.add_typer(models.app, name="models", rich_help_panel="Write a stack file")
+app.add_typer(image.app, name="image", rich_help_panel="Write a stack file")
 app.add_typer(pinning.catalog_app, name="catalog", rich_help_panel="Write a stack file")

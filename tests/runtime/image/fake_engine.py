@@ -1,0 +1,34 @@
+"""A program that answers like buildah, podman or docker, for tests of what is made of its answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+DIGEST = "sha256:" + "ab" * 32
+SCRIPT = """#!/bin/sh
+echo "$0 $*" >> "{log}"
+case "$1 $2" in
+  "info "*) {info} ;;
+  "inspect "*) echo {digest} ;;
+  "image inspect") echo 2000000000 ;;
+  "build "*)
+    eval context=\\${{$#}}
+    cp -r "$context" "{folder}/context"
+    echo "STEP 1/2: FROM base"; echo "resolving"; {build} ;;
+  "push --digestfile")
+    if [ -n "{refused}" ]; then echo "Getting image source"; echo "{refused}"; exit 125; fi
+    printf %s {digest} > "$3" ;;
+  *) exit 1 ;;
+esac
+"""
+
+
+def fake_engine(
+    folder: Path, name: str = "buildah", *, info: str = "true", build: str = "true", refused: str = ""
+) -> Path:
+    """Write the program `name` into `folder`; returns the log of its calls. The last context it got is kept beside."""
+    log = folder / "calls"
+    script = SCRIPT.format(log=log, folder=folder, info=info, build=build, refused=refused, digest=DIGEST)
+    (folder / name).write_text(script)
+    (folder / name).chmod(0o755)
+    return log

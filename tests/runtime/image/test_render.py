@@ -1,0 +1,56 @@
+"""The Containerfile: who runs, what is in the last stage, in which order."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from runtime.contract.version import Method
+from runtime.image.recipe import Accelerator, Recipe, recipe
+from runtime.image.render import containerfile
+
+ALL = [recipe(method, accelerator=each) for method in (Method.STANDARD, Method.VLLM) for each in Accelerator]
+
+
+def last_stage(text: str) -> str:
+    return text[text.rindex("\nFROM ") :]
+
+
+@pytest.mark.parametrize("made", ALL, ids=lambda made: f"{made.method.value}-{made.accelerator.value}")
+def test_the_last_stage_installs_nothing_and_runs_as_a_number(made: Recipe) -> None:
+    last = last_stage(containerfile(made))
+    assert "\nRUN " not in last
+    assert last.count("USER ") == 1 and "\nUSER 65532:65532\n" in last
+    assert "ENTRYPOINT" not in last
+
+
+def test_what_changes_most_comes_last() -> None:
+    copies = re.findall(r"COPY --from=(\w+)", last_stage(containerfile(recipe(Method.VLLM))))
+    assert copies == ["engine", "packages", "model", "source"]
+    assert "COPY source/" not in containerfile(recipe(Method.STANDARD)).split("FROM system AS source")[0]
+
+
+def test_a_read_only_root_is_written_nowhere_but_in_tmp() -> None:
+    last = last_stage(containerfile(recipe(Method.STANDARD)))
+    assert "HOME=/tmp " in last and "PYTHONDONTWRITEBYTECODE=1 " in last
+    assert "INFERFORM_EMBEDDED_MODEL=/opt/inferform/models/" in last
+
+
+def test_no_compiler_is_installed_where_none_is_called() -> None:
+    assert not re.search(r"\bg(cc|\+\+)|build-essential|-dev\b", containerfile(recipe(Method.STANDARD)))
+
+
+def test_the_index_and_its_certificates_are_secrets_of_the_steps_that_need_them() -> None:
+    text = containerfile(recipe(Method.STANDARD))
+    assert not re.search(r"https?://", text)
+    installs = [step for step in text.split("\nRUN ") if "pip --python" in step]
+    assert len(installs) == 2
+    assert all("type=secret,id=pip" in step and "type=secret,id=ca" in step for step in installs)
+    assert "--only-binary :all:" in installs[0] and "-c /pins/constraints.txt" in installs[0]
+
+
+def test_the_base_is_the_only_image_that_is_named() -> None:
+    text = containerfile(recipe(Method.STANDARD, base="registry.example/debian@sha256:1"))
+    outer = set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) - {"system", "pip", "packages"}
+    assert outer == {"registry.example/debian@sha256:1"}
