@@ -98,7 +98,8 @@ def check_version(version: Version, method: Method, path: Location, folder: Path
         hint = "a catalog id (`inferform models` lists them), a path, s3://, hf:// or modelscope://"
         yield StackFileError(path=dotted((*path, "model")), reason="is missing", nearest=hint)
     for name, adapter in version.adapters.items():
-        yield from _source(adapter, model_source, (*path, "adapters", name), folder)
+        if not _mounted(adapter, version.storage):
+            yield from _source(adapter, model_source, (*path, "adapters", name), folder)
     for index, mount in enumerate(version.storage):
         yield from _source(mount.source, mount_source, (*path, "storage", index, "source"), folder)
         yield from _mount(mount, version.storage[:index], (*path, "storage", index, "mountPath"))

@@ -15,6 +15,8 @@ from runtime.replica.sources.git import commit_of
 from runtime.replica.sources.reference import SourceError, parse_source
 
 CONFIG = "config.json"
+ADAPTER = "adapter_config.json"
+"""Of a LoRA adapter; beside a config.json it belongs to a model that was tuned and merged."""
 
 
 def manifest(text: str) -> dict[str, Any]:
@@ -28,6 +30,8 @@ def manifest(text: str) -> dict[str, Any]:
 def inspect(text: str, cache: Path | None = None) -> dict[str, Any]:
     """Facts of a remote model as JSON data: source, revision, weightBytes, pickleOnly, remoteCode, config.
 
+    A LoRA adapter has an empty config: its sizes are its base model's.
+
     Asks the network. Of a hub or bucket nothing but config.json is downloaded; git cannot tell sizes without the files,
     so a repository is cloned into the cache, where replicas find it. Raises SourceError or OSError.
     """
@@ -38,14 +42,14 @@ def inspect(text: str, cache: Path | None = None) -> dict[str, Any]:
         folder = fetch_source(source, "", cache or cache_folder(), lambda line: None, Trust())
         files = {name: (folder / name).stat().st_size for name in files_below(folder)}
         revision = commit_of(folder, source)
-        found = (folder / CONFIG).read_bytes() if CONFIG in files else b""
+        found = (folder / CONFIG).read_bytes() if CONFIG in files else b"{}"
     else:
         remote = open_remote(source, source.revision)
         listed = remote.manifest()
         files, revision = listed.files, listed.revision
-        found = remote.read(CONFIG) if CONFIG in files else b""
-    if CONFIG not in files:
-        raise SourceError(f"{text} has no config.json: not a Hugging Face model folder")
+        found = remote.read(CONFIG) if CONFIG in files else b"{}"
+    if CONFIG not in files and ADAPTER not in files:
+        raise SourceError(f"{text} has no {CONFIG} and no {ADAPTER}: neither a Hugging Face model nor a LoRA adapter")
     try:
         config = json.loads(found)
     except ValueError as error:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from infra.lock import InspectFailed, needed, pin_image, update, write_lock
+from infra.lock import InspectFailed, inspect_source, needed, pin_image, update, write_lock
 from infra.plan import Lock, make, read_lock
 from infra.plan.lock import LockedModel
 from tests.infra.plan.stacks import CATALOG, stack
+from tests.runtime.replica.sources.test_git import git
 
 TEXT = """
 target: {kind: eks}
@@ -117,3 +118,31 @@ def test_an_image_is_pinned_by_its_method_and_stays_when_models_are_locked(tmp_p
 
 def test_a_method_without_an_image_before_starts_a_lock_file() -> None:
     assert pin_image(None, "vllm", "a@sha256:2").lock.images == {"vllm": "a@sha256:2"}
+
+
+def test_an_adapter_in_a_mounted_repository_is_locked_and_planned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INFERFORM_CACHE", str(tmp_path / "cache"))
+    repository = tmp_path / "adapters"
+    (repository / "legal").mkdir(parents=True)
+    (repository / "legal" / "adapter_config.json").write_text('{"r": 8}')
+    (repository / "legal" / "adapter_model.safetensors").write_bytes(b"1234")
+    git(repository, "init", "--quiet")
+    git(repository, "add", ".")
+    git(repository, "commit", "--quiet", "-m", "first")
+    source = f"git+file://{repository}@{git(repository, 'rev-parse', 'HEAD')}"
+    text = f"""
+services:
+  chat:
+    model: SmolLM2-135M-Instruct
+    method: vllm
+    storage: [{{mountPath: /repo, source: "{source}"}}]
+    adapters: {{legal: /repo/legal}}
+"""
+    unlocked = make(stack(text), CATALOG, lock=None)
+    assert [finding.fix for finding in unlocked.findings if finding.rule == "lock-missing"] == ["run `inferform lock`"]
+    lock = update([stack(text)], CATALOG, None, inspect=inspect_source).lock
+    assert list(lock.models) == [f"{source}#legal"]
+    planned = make(stack(text), CATALOG, lock=lock)
+    assert not [finding for finding in planned.findings if finding.rule in ("lock-missing", "adapter-folder")]

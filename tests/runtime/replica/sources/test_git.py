@@ -160,3 +160,24 @@ def test_two_folders_of_a_commit_are_one_clone(upstream: Path, tmp_path: Path) -
 def test_a_misspelt_source_is_refused(text: str) -> None:
     with pytest.raises(SourceError):
         parse_source(text)
+
+
+async def test_an_adapter_in_a_repository_is_inspected_and_fetched(upstream: Path, tmp_path: Path) -> None:
+    (upstream / "legal").mkdir()
+    (upstream / "legal" / "adapter_config.json").write_text('{"r": 8}')
+    (upstream / "legal" / "adapter_model.safetensors").write_bytes(b"1234")
+    git(upstream, "add", ".")
+    git(upstream, "commit", "--quiet", "-m", "adapter")
+    commit = git(upstream, "rev-parse", "HEAD")
+    text = source(upstream, commit, "legal")
+    facts = inspect(text, tmp_path / "cache")
+    assert (facts["revision"], facts["weightBytes"], facts["config"]) == (commit, 4, {})
+    reference = ModelReference(name="legal", source=text, digest=facts["revision"])
+    folder = await fetch(reference, tmp_path / "cache", lambda detail: None)
+    assert (folder / "adapter_model.safetensors").read_bytes() == b"1234"
+
+
+def test_a_folder_that_is_neither_model_nor_adapter_is_named(upstream: Path, tmp_path: Path) -> None:
+    commit = git(upstream, "rev-parse", "HEAD")
+    with pytest.raises(SourceError, match=r"has no config\.json and no adapter_config\.json"):
+        inspect(source(upstream, commit), tmp_path / "cache")
