@@ -125,7 +125,7 @@ def _where(pod: Json, events: Sequence[Json], status: ReplicaStatus | None) -> t
         return Phase.READY, seconds((_condition(pod, "Ready") or {}).get("lastTransitionTime")), ""
     scheduled = _condition(pod, "PodScheduled") or {}
     if scheduled.get("status") != "True":
-        text = str(scheduled.get("message") or "waits for a node")
+        text = plain_words(str(scheduled.get("message") or "waits for a node"))
         more = _said(events, NODE_IS_COMING)
         return Phase.SCHEDULE, seconds(metadata.get("creationTimestamp")), f"{text}; {more}" if more else text
     main = _main(pod)
@@ -136,6 +136,13 @@ def _where(pod: Json, events: Sequence[Json], status: ReplicaStatus | None) -> t
     pulling = _said(events, ("Pulling",))
     detail = _said(events, BEFORE_START) or (pulling[:1].lower() + pulling[1:]) or "its container is being created"
     return Phase.IMAGE, seconds(scheduled.get("lastTransitionTime")), detail
+
+
+def plain_words(text: str) -> str:
+    """The scheduler's words but for what it says about preemption, which is no choice here."""
+    for noise in (" no new claims to deallocate,", " preemption: "):
+        text = text.partition(noise)[0]
+    return text.strip()
 
 
 def start_failure(pod: Json, events: Sequence[Json], status: ReplicaStatus | None) -> PodFailure | None:
