@@ -98,8 +98,8 @@ def prepare(layout: Layout) -> None:
     for path, handle in handles.items():
         path.mkdir(parents=True, exist_ok=True)
         _run("mount", "--rbind", f"/proc/self/fd/{handle}", str(path), keep=handle)
-    for folder in ("/var/lib", "/var/log", "/var/tmp", "/run/cni"):
-        Path(folder).mkdir(parents=True, exist_ok=True)
+    for name in ("/var/lib", "/var/log", "/var/tmp", "/run/cni"):
+        Path(name).mkdir(parents=True, exist_ok=True)
     Path("/var/run").symlink_to("/run")
     socket.sethostname(NODE)
     _run("ip", "link", "set", "lo", "up")
