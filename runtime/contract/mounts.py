@@ -7,6 +7,7 @@ mount's source), the values of `engineArgs` and `env` when the replica starts.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
@@ -47,6 +48,17 @@ def prepared(template: VersionTemplate) -> tuple[Mount, ...]:
         if any(_pattern(mount.mount_path).search(text) for text in texts)
         or all(inside(name, mount.mount_path) is None for name in held)
     )
+
+
+def copy_name(mount: Mount) -> str:
+    """The folder of a prepared copy, below `data/<service>/mounts`: one for all replicas that want this content."""
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", mount.mount_path).strip("-")[-40:]
+    return f"{readable}-{hashlib.sha256(f'{mount.source} {mount.digest}'.encode()).hexdigest()[:12]}"
+
+
+def empty_name(replica: str, mount: Mount) -> str:
+    """The folder of an empty mount, below `data/<service>/mounts/empty`: of one replica alone."""
+    return f"{replica}{mount.mount_path.replace('/', '--')}"
 
 
 def translate(value: Any, places: Mapping[str, str]) -> Any:

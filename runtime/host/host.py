@@ -24,6 +24,7 @@ from runtime.host.commands import Commands
 from runtime.host.folder import Folder, ForeignState, machine_id
 from runtime.host.gateway_keeper import GatewayKeeper
 from runtime.host.gateways import Reports
+from runtime.host.leftovers import sweep_mounts, wanted_mounts
 from runtime.host.process import Identity, adopt, scan
 from runtime.host.replicas import Replicas
 from runtime.host.settings import SettingsFiles
@@ -160,6 +161,9 @@ class Host:
             return
         self._next_chores = self.now() + CHORES_SECONDS
         await asyncio.to_thread(logs.rotate_all, self.folder.logs)
+        kept = wanted_mounts([version.record for version in self.store.versions()], self.replicas.names())
+        for gone in await asyncio.to_thread(sweep_mounts, self.folder.state / "data", kept):
+            logs.note("mount that no version names deleted", folder=str(gone.relative_to(self.folder.state)))
         # A host that was killed between fork and exec leaves a process that its successor's first look cannot see.
         found = await asyncio.to_thread(lambda: list(scan(self._marks())))
         known = self.replicas.nonces() | self.gateway.nonces()

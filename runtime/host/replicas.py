@@ -116,6 +116,10 @@ class Replicas:
         """Of every process that belongs to a slot."""
         return {slot.nonce for slot in self._slots.values()}
 
+    def names(self) -> set[str]:
+        """Of all slots."""
+        return set(self._slots)
+
     def states(self, key: tuple[str, str]) -> tuple[ReplicaState, ...]:
         """The replicas of a version, for the admin API."""
         found = []

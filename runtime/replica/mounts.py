@@ -9,15 +9,13 @@ from __future__ import annotations
 import asyncio
 import atexit
 import fcntl
-import hashlib
 import os
-import re
 import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from runtime.contract.mounts import EMPTY, SHARED_MEMORY, prepared, translate
+from runtime.contract.mounts import EMPTY, SHARED_MEMORY, copy_name, empty_name, prepared, translate
 from runtime.contract.phases import Phase
 from runtime.contract.replica import ReplicaSpec
 from runtime.contract.tree import content_digest, files_below, tree_digest
@@ -68,7 +66,7 @@ def place_of(mount: Mount, spec: ReplicaSpec, say: Say) -> Path:
     if mount.source.startswith(EMPTY):
         if mount.mount_path == SHARED_MEMORY:
             return Path(SHARED_MEMORY)
-        return _empty(folder / "empty" / f"{spec.replica}{mount.mount_path.replace('/', '--')}")
+        return _empty(folder / "empty" / empty_name(spec.replica, mount))
     source = parse_source(mount.source)
     match source.scheme:
         case "path" if not mount.read_only:
@@ -92,8 +90,7 @@ def place_of(mount: Mount, spec: ReplicaSpec, say: Say) -> Path:
 
 def _once(folder: Path, mount: Mount, fill: Callable[[Path], None]) -> Path:
     """`fill` a new folder and take its permissions to write away; once for all processes that want this content."""
-    readable = re.sub(r"[^A-Za-z0-9]+", "-", mount.mount_path).strip("-")[-40:]
-    name = f"{readable}-{hashlib.sha256(f'{mount.source} {mount.digest}'.encode()).hexdigest()[:12]}"
+    name = copy_name(mount)
     made = folder / name
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f".{name}.lock").open("w") as lock:
