@@ -178,7 +178,7 @@ class ClientConnection(asyncio.Protocol):
         """See asyncio.Protocol."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
         peer = self._transport.get_extra_info("peername")
-        self.peer = peer[0] if isinstance(peer, tuple) else "unix"
+        self.peer = peer[0].removeprefix("::ffff:") if isinstance(peer, tuple) else "unix"
         self.loopback = self.peer in ("127.0.0.1", "::1", "unix")
         self._start_timer(self._timeouts.head, self._close)
 

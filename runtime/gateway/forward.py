@@ -64,7 +64,7 @@ class Forward:
         self._version = version_hash  # None: whichever the traffic map gives
         self._hold_until = hold_until  # on the loop's clock; None: not held
         self._loop = asyncio.get_running_loop()
-        self._raw_head = forward_request(request.head, origin, record.id)
+        self._raw_head = forward_request(request.head, origin, record.id, gateway.replica_lines)
 
     async def place(self) -> Exchange:
         """Send the request to a replica until one answers. Raises Refused when none does."""

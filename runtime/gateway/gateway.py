@@ -23,6 +23,8 @@ class Gateway:
         self.viewed = asyncio.Event()  # the first view is there
         self.services: dict[str, Balancer] = {}
         self.draining = False
+        self.stopping = asyncio.Event()  # set once: from now on this gateway is not ready any more
+        self.replica_lines = b""  # header lines that every request to a replica gets
         self.decisions: dict[tuple[str, str], Decision] = {}  # the autoscaler's last, by service and hash
         self._loop = loop
         self._clock: Callable[[], float] = loop.time
@@ -74,6 +76,11 @@ class Gateway:
         for pool in self._pools.values():
             pool.sweep()
 
+    def stop(self) -> None:
+        """Say from now on that this gateway is not ready."""
+        self.draining = True
+        self.stopping.set()
+
     def in_flight(self) -> int:
         """Requests inside the gateway."""
         return sum(balancer.in_flight for balancer in (*self.services.values(), *self._leaving))
@@ -95,6 +102,15 @@ class Gateway:
             },
             in_flight=in_flight,
         )
+
+    def busy(self) -> set[tuple[str, str]]:
+        """Service and hash of the versions with requests in flight, those that have left the view included."""
+        return {
+            (balancer.name, digest)
+            for balancer in (*self.services.values(), *self._leaving)
+            for digest, counts in balancer.counts().items()
+            if counts.in_flight
+        }
 
     def activity(self) -> GatewayActivity:
         """What this gateway sees of each version."""

@@ -8,13 +8,15 @@ from typing import Any
 import httptools
 from multidict import CIMultiDict
 
+from runtime.contract.cluster import GATEWAY_HEADER
 from runtime.gateway.framing import ChunkScanner, CloseScanner, LengthScanner, Scanner
 
 HEAD_LIMIT = 32 * 1024
 """Bytes of one request or response head."""
 
 _HOP_BY_HOP = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"te", b"upgrade", b"proxy-authenticate"))
-_NOT_FORWARDED = _HOP_BY_HOP | {b"expect", b"proxy-authorization"}  # this gateway has answered the expectation
+_GATEWAY = GATEWAY_HEADER.lower().encode()  # ours alone: replicas trust who shows the key in it
+_NOT_FORWARDED = _HOP_BY_HOP | {b"expect", b"proxy-authorization", _GATEWAY}  # the expectation has been answered here
 _END_TO_END = frozenset((b"content-length", b"transfer-encoding", b"host", b"authorization", b"content-type"))
 _ONCE = (b"host", b"authorization")
 
@@ -164,8 +166,11 @@ def response_scanner(head: ResponseHead, method: bytes) -> Scanner | None:
     return LengthScanner(int(length)) if int(length) else None
 
 
-def forward_request(head: RequestHead, origin: bytes, request_id: bytes) -> bytes:
-    """The head that a replica gets: `origin` as target, the client's HTTP version, no hop-by-hop headers."""
+def forward_request(head: RequestHead, origin: bytes, request_id: bytes, extra: bytes = b"") -> bytes:
+    """The head that a replica gets: `origin` as target, the client's HTTP version, no hop-by-hop headers.
+
+    `extra` are whole header lines to add.
+    """
     lines = [head.method, b" ", origin, b" HTTP/1.0\r\n" if head.http_1_0 else b" HTTP/1.1\r\n"]
     drop = _NOT_FORWARDED | head.connection_names if head.connection_names else _NOT_FORWARDED
     for name, value in head.pairs:
@@ -173,6 +178,7 @@ def forward_request(head: RequestHead, origin: bytes, request_id: bytes) -> byte
             lines += (name, b": ", value, b"\r\n")
     if b"x-request-id" not in head.by_name:
         lines += (b"X-Request-Id: ", request_id, b"\r\n")
+    lines.append(extra)
     lines.append(b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n" if head.websocket else b"\r\n")
     return b"".join(lines)
 

@@ -48,7 +48,7 @@ class Server:
 
     async def drain(self, seconds: float) -> None:
         """Accept nobody, end what runs, cut what has not ended after `seconds`."""
-        self.gateway.draining = True
+        self.gateway.stop()
         if self._listening is not None:
             self._listening.close()
         for connection in list(self.connections):
@@ -88,8 +88,18 @@ async def serving(
         await server.drain(0)
 
 
-async def run(gateway: Gateway, listening: socket.socket, source: asyncio.Task[None], *, drain_seconds: float) -> None:
-    """Serve until SIGTERM or SIGINT, then drain. `source` brings the views; its failure ends the process."""
+async def run(
+    gateway: Gateway,
+    listening: socket.socket,
+    source: asyncio.Task[None],
+    *,
+    drain_seconds: float,
+    drain_delay: float = 0.0,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain. `source` brings the views; its failure ends the process.
+
+    `drain_delay`: so long this gateway still accepts, but says that it is not ready, until load balancers know.
+    """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -104,6 +114,9 @@ async def run(gateway: Gateway, listening: socket.socket, source: asyncio.Task[N
         await server.listen(listening)
         _logger.info("listening on %s", listening.getsockname())
         await asyncio.wait({stopping, source}, return_when=asyncio.FIRST_COMPLETED)
+        gateway.stop()
+        if not source.done():
+            await asyncio.wait({source}, timeout=drain_delay)
     await server.drain(drain_seconds)
     for task in (stopping, log, viewed):
         task.cancel()

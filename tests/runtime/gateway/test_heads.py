@@ -134,3 +134,10 @@ def test_a_response_head_is_forwarded_with_our_own_connection_header() -> None:
     assert forward_response(head, connection=b"close", extra=b"X-B: 2\r\n") == (
         b"HTTP/1.1 450 Queue Full\r\nX-A: 1\r\nContent-Length: 0\r\nX-B: 2\r\nConnection: close\r\n\r\n"
     )
+
+
+def test_a_client_cannot_claim_to_be_a_gateway_and_ours_is_added() -> None:
+    head = parse_request(b"GET / HTTP/1.1\r\nHost: t\r\nx-INFERFORM-gateway: mine\r\nX-Other: 1\r\n\r\n")
+    assert b"mine" not in forward_request(head, b"/", b"id")
+    forwarded = forward_request(head, b"/", b"id", b"X-Inferform-Gateway: ours\r\n")
+    assert forwarded.endswith(b"X-Other: 1\r\nX-Request-Id: id\r\nX-Inferform-Gateway: ours\r\n\r\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -249,9 +250,10 @@ def _split(path: str) -> tuple[str, str, str, str]:
 
 def _matches(item: Object, query: dict[str, str]) -> bool:
     labels = item["metadata"].get("labels") or {}
-    for each in filter(None, query.get("labelSelector", "").split(",")):
-        key, _, value = each.partition("=")
-        if labels.get(key) != value:
+    for each in re.findall(r"[^,(]+(?:\([^)]*\))?", query.get("labelSelector", "")):
+        key, _, several = each.partition(" in ")
+        key, _, value = key.partition("=")
+        if labels.get(key) not in (several.strip("()").split(",") if several else [value]):
             return False
     for each in filter(None, query.get("fieldSelector", "").split(",")):
         key, _, value = each.partition("=")
