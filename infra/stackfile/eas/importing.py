@@ -33,8 +33,10 @@ def import_service(raw: Mapping[str, Any], *, name: str = "", hub: Mapping[str, 
 
     `name` stands in for a file without one. `hub` maps a hub's `org/name` to a catalog id.
     """
+    if name and raw.get("metadata") is None:
+        raw = {**raw, "metadata": {}}
     document, notes = normalise(raw)
-    if name and isinstance(document.setdefault("metadata", {}), dict):
+    if name and isinstance(document.get("metadata"), dict):
         document["metadata"].setdefault("name", name)
     if refused := check.errors(document):
         raise StackFileErrors(refused)
