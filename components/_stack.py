@@ -14,7 +14,7 @@ from components._planning import belongs_to, plan_of, project_folder, report
 from components._pools import ResourceGroup, ResourceQuota
 from infra.plan import Plan, text
 from infra.resources import options, token
-from infra.stackfile import LocalTarget
+from infra.stackfile import KubernetesTarget, LocalTarget
 from infra.stackfile import Stack as StackFile
 
 
@@ -53,6 +53,11 @@ class Stack(pulumi.ComponentResource):
             made_quota = ResourceQuota(quota, _data(cap), child, cluster=cluster)
             _reported(made_quota, plan, "quotas", quota)
             enforced[quota] = made_quota.objects
+        models: dict[str, list[pulumi.Resource]] = {}
+        if cluster is not None and isinstance(stack.target, KubernetesTarget):
+            from components.targets.kubernetes.stack import caches
+
+            models = caches(stack.target, plan.services, cluster, parent=self)
         self.services = {}
         for service, keys in stack.declared.items() if gateway else ():
             assert gateway is not None
@@ -63,7 +68,10 @@ class Stack(pulumi.ComponentResource):
                 child,
                 plan=plan,
                 cluster=cluster,
-                first=enforced.get(stack.services[service].resources.quota or "", ()),
+                first=[
+                    *enforced.get(stack.services[service].resources.quota or "", ()),
+                    *models.get(service, ()),
+                ],
             )
             outputs = {"endpoint": made.endpoint, "token": made.token, "versions": made.hashes, "plan": made.plan}
             self.services[service] = outputs
@@ -101,6 +109,8 @@ def _gateway(stack: StackFile, plan: Plan) -> dict[str, Any]:
         settings = stack.target.gateway.model_dump(by_alias=True)
         return {**settings, "state": str(stack.path(stack.target.state))} if stack.target.state else settings
     declared = {**_data(stack.target), "image": plan.image}
+    if stack.target.render:
+        declared["render"] = str(stack.path(stack.target.render))
     if stack.target.kubeconfig:
         declared["kubeconfig"] = str(stack.path(stack.target.kubeconfig))
     return declared

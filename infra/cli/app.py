@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import typer
 
-from infra.cli import author, eas, image, models, observe, operate, pinning, reach
+from infra.cli import author, eas, image, manifests, models, observe, operate, pinning, reach
 from infra.cli.failure import reported
 
 app = typer.Typer(
@@ -25,7 +25,7 @@ app = typer.Typer(
 )
 
 PANELS: tuple[tuple[str, dict[str, Callable[..., None]]], ...] = (
-    ("Write a stack file", {**author.COMMANDS, **pinning.COMMANDS}),
+    ("Write a stack file", {**author.COMMANDS, **pinning.COMMANDS, **manifests.COMMANDS}),
     ("Reach a service", reach.COMMANDS),
     ("See what runs", observe.COMMANDS),
     ("Operate", operate.COMMANDS),

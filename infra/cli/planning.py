@@ -10,7 +10,7 @@ from infra.cli.against import deployed_at
 from infra.cli.failure import Failure
 from infra.plan import LockError, Plan, make, read_lock, read_machine, read_measured, with_measured
 from infra.plan.file import error_finding, not_built_findings
-from infra.stackfile import StackFileErrors, load_file
+from infra.stackfile import Stack, StackFileErrors, load_file
 
 
 def plan_file(path: Path, *, against: str | None = None) -> Plan:
@@ -19,12 +19,16 @@ def plan_file(path: Path, *, against: str | None = None) -> Plan:
     What cannot be realised yet is planned all the same, with a finding that says so. `against` is another stack file or
     a git revision: what serves now.
     """
+    return load_and_plan(path, against=against)[1]
+
+
+def load_and_plan(path: Path, *, against: str | None = None) -> tuple[Stack | None, Plan]:
+    """As `plan_file`, with the stack file; None when it has errors."""
     try:
         stack = load_file(path, built_only=False)
     except StackFileErrors as wrong:
-        return Plan(
-            target="unknown", services=(), findings=tuple(error_finding(each, path.name) for each in wrong.errors)
-        )
+        findings = tuple(error_finding(each, path.name) for each in wrong.errors)
+        return None, Plan(target="unknown", services=(), findings=findings)
     except OSError as unreadable:
         raise Failure(f"{path} cannot be read: {unreadable.strerror}") from unreadable
     try:
@@ -35,4 +39,4 @@ def plan_file(path: Path, *, against: str | None = None) -> Plan:
     except (LockError, CatalogError) as bad:
         raise Failure(str(bad)) from bad
     shown = with_measured(plan, read_measured(), machine)
-    return replace(shown, findings=(*not_built_findings(stack), *plan.findings))
+    return stack, replace(shown, findings=(*not_built_findings(stack), *plan.findings))

@@ -59,6 +59,8 @@ class Declared(pulumi.runtime.Mocks):
             outputs["endpoint"] = f"http://127.0.0.1:{int(args.inputs['gateway']['port'])}"
         if kind == "Token":
             outputs["token"] = f"token of {args.inputs['service']}"
+        if kind == "Service" and args.inputs.get("spec", {}).get("type") == "LoadBalancer":
+            outputs["status"] = {"loadBalancer": {"ingress": [{"ip": "203.0.113.7"}]}}
         if kind == "Route":
             outputs["endpoint"] = f"{args.inputs['gateway']}/api/predict/{args.inputs['service']}"
         return f"id of {args.name}", outputs

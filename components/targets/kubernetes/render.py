@@ -7,42 +7,23 @@ of this folder holds a secret.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import yaml
 
-from components.targets import local
 from components.targets.kubernetes.cache import cache_objects
 from components.targets.kubernetes.exposure import exposure
 from components.targets.kubernetes.gateway import gateway_objects, service_alias
-from components.targets.kubernetes.knowledge import documents_config_map, knowledge
-from components.targets.kubernetes.manifest import Manifest, metadata
+from components.targets.kubernetes.knowledge import documents_config_map
+from components.targets.kubernetes.manifest import Manifest
 from components.targets.kubernetes.network import network_policies
 from components.targets.kubernetes.quota import quota_objects
+from components.targets.kubernetes.rows import namespace_manifests, row, table
 from components.targets.kubernetes.version import version_objects
-from infra.plan import Plan, ServicePlan, VersionPlan
+from infra.plan import Plan, ServicePlan
 from infra.stackfile import KubernetesTarget, Stack
-from runtime.contract.cluster import (
-    CREATED,
-    MANAGED_BY,
-    PART_ROUTE,
-    PART_VERSION,
-    RECORD,
-    ROUTE_KEY,
-    VERSION_KEY,
-    route_name,
-    version_name,
-)
-from runtime.contract.desired import Version
-from runtime.contract.host import VersionRecord
-
-POD_SECURITY = {
-    "pod-security.kubernetes.io/enforce": "restricted",
-    "pod-security.kubernetes.io/warn": "restricted",
-}
 
 
 def manifests(stack: Stack, plan: Plan, name: str) -> list[Manifest]:
@@ -50,7 +31,7 @@ def manifests(stack: Stack, plan: Plan, name: str) -> list[Manifest]:
     target = stack.target
     assert isinstance(target, KubernetesTarget)
     space = target.namespace
-    made = [namespace(space, name), record(space, name)]
+    made = namespace_manifests(space, name)
     if plan.services and plan.image:
         made += [*gateway_objects(space, target.gateway, plan.image), *network_policies(space)]
         made += exposure(space, target.gateway)
@@ -72,57 +53,6 @@ def service_manifests(space: str, service: ServicePlan) -> Iterator[Manifest]:
         yield row(space, service, version)
         yield from version_objects(space, service.name, version)
     yield table(space, service)
-
-
-def namespace(name: str, stack: str) -> Manifest:
-    """The namespace, with the restricted Pod Security Standard."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {"name": name, "labels": {**MANAGED_BY, **POD_SECURITY}, "annotations": {CREATED: stack}},
-    }
-
-
-def record(space: str, stack: str) -> Manifest:
-    """Whose namespace it is."""
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": RECORD, "namespace": space, "labels": dict(MANAGED_BY)},
-        "data": {"stack": stack, "epoch": "0"},
-    }
-
-
-def row(space: str, service: ServicePlan, version: VersionPlan) -> Manifest:
-    """A version's row, as it is when its lowest count of replicas runs."""
-    declared = VersionRecord(
-        service=service.name,
-        name=version.name,
-        hash=version.hash,
-        template=version.template,
-        bounds=version.bounds,
-        scaling=version.scaling,
-    )
-    kept = Version(record=declared, live=version.bounds.min)
-    name = version_name(service.name, version.hash)
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": metadata(name, space, PART_VERSION, service=service.name, hash=version.hash),
-        "data": {VERSION_KEY: kept.to_json()},
-    }
-
-
-def table(space: str, service: ServicePlan) -> Manifest:
-    """A service's route. Its generation follows from its content: gateways only ask whether it is another one."""
-    route = local.route_table(service, knowledge(service))
-    generation = int(hashlib.sha256(route.canonical().encode()).hexdigest()[:12], 16)
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": metadata(route_name(service.name), space, PART_ROUTE, service=service.name),
-        "data": {ROUTE_KEY: route.model_copy(update={"generation": generation}).to_json()},
-    }
 
 
 def file_name(number: int, manifest: Manifest) -> str:

@@ -11,9 +11,11 @@ from components.targets import local
 from components.targets.kubernetes.declare import Cluster, declare_all
 from components.targets.kubernetes.gateway import service_alias
 from components.targets.kubernetes.knowledge import documents_config_map, knowledge
+from components.targets.kubernetes.render import service_manifests
 from components.targets.kubernetes.version import version_objects
 from infra.plan import ServicePlan
 from infra.resources import Rollout, Route, Token, Version, VersionGuard
+from runtime.contract.names import PREDICT_PREFIX
 
 
 def service(
@@ -31,6 +33,11 @@ def service(
     pods wait for: a quota that counts them.
     """
     state, namespace = cluster.state, cluster.address.namespace
+    if cluster.rendered:
+        declare_all(list(service_manifests(namespace, plan)), cluster, parent, [*cluster.first(), *first])
+        return local.Service(
+            endpoint=pulumi.Output.concat(endpoint, PREDICT_PREFIX, plan.name), token=pulumi.Output.secret("")
+        )
     gateway = [cluster.gateway] if cluster.gateway is not None else []
 
     def ours(*after: pulumi.Resource) -> pulumi.ResourceOptions:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pulumi
 
+from components.targets.kubernetes.cache import cache_objects
 from components.targets.kubernetes.declare import Cluster, declare, declare_all, provider
 from components.targets.kubernetes.exposure import address, balanced, exposure, in_cluster
 from components.targets.kubernetes.gateway import gateway_objects
 from components.targets.kubernetes.network import network_policies
+from components.targets.kubernetes.rows import namespace_manifests
+from infra.plan import ServicePlan
 from infra.resources import Namespace
 from infra.stackfile import KubernetesTarget
 from runtime.contract.cluster import GATEWAY, ClusterAddress
@@ -28,12 +32,35 @@ def address_of(target: KubernetesTarget) -> ClusterAddress:
     return ClusterAddress(namespace=target.namespace, context=target.context or "", kubeconfig=target.kubeconfig or "")
 
 
+def caches(
+    target: KubernetesTarget, services: Sequence[ServicePlan], cluster: Cluster, *, parent: pulumi.Resource
+) -> dict[str, list[pulumi.Resource]]:
+    """Declare the volumes of models and what fills them; by service, what its pods wait for."""
+    if target.model_cache is None:
+        return {}
+    made = {
+        name: declare_all(objects, cluster, parent, cluster.first())
+        for name, objects in cache_objects(target.namespace, target.model_cache, services)
+    }
+    used = {
+        service.name: dict.fromkeys(version.template.model_cache for version in service.versions)
+        for service in services
+    }
+    return {name: [each for claim in claims if claim for each in made[claim]] for name, claims in used.items()}
+
+
 def door(name: str, target: KubernetesTarget, image: str, *, parent: pulumi.Resource) -> Door:
     """Declare the namespace and everything of the gateway in it."""
     where = address_of(target)
     stack = f"{pulumi.get_project()}.{pulumi.get_stack()}"
-    namespace = Namespace(where.namespace, {"state": str(where), "stack": stack}, pulumi.ResourceOptions(parent=parent))
-    cluster = Cluster(where, provider(name, where, parent=parent), namespace)
+    written = target.render is not None
+    cluster = Cluster(where, provider(name, where, render=target.render, parent=parent), rendered=written)
+    if written:
+        namespace, _ = declare_all(namespace_manifests(where.namespace, stack), cluster, parent, ())
+    else:
+        inputs = {"state": str(where), "stack": stack}
+        namespace = Namespace(where.namespace, inputs, pulumi.ResourceOptions(parent=parent))
+    cluster = replace(cluster, namespace=namespace)
     manifests = [*gateway_objects(where.namespace, target.gateway, image), *network_policies(where.namespace)]
     made: dict[tuple[str, str], pulumi.Resource] = {}
     for manifest in manifests:
@@ -41,6 +68,8 @@ def door(name: str, target: KubernetesTarget, image: str, *, parent: pulumi.Reso
         made[manifest["kind"], manifest["metadata"]["name"]] = declare(manifest, cluster, parent, after)
     declare_all(exposure(where.namespace, target.gateway), cluster, parent, cluster.first())
     endpoint: pulumi.Input[str] | None = address(where.namespace, target.gateway)
+    if endpoint is None and written:
+        endpoint = in_cluster(where.namespace)
     if endpoint is None:
         status: pulumi.Output[object] = made["Service", GATEWAY].status  # type: ignore[attr-defined]
         endpoint = status.apply(lambda known: balanced(known) or in_cluster(where.namespace))

@@ -9,9 +9,11 @@ import pulumi
 import pytest
 
 from components import Stack
-from infra.plan import Lock
+from components.targets.kubernetes.render import manifests
+from infra.plan import Lock, make
+from infra.stackfile import load
 from tests.components.conftest import Program
-from tests.infra.plan.stacks import IMAGES
+from tests.infra.plan.stacks import CATALOG, IMAGES, pinned
 
 
 @pytest.fixture(autouse=True)
@@ -99,3 +101,42 @@ def test_a_quota_is_there_before_the_pods_that_it_counts(program: Program) -> No
     program(lambda: Stack("dev", {**services, "quotas": {"nlp": {"cpus": 2}}}))
     [deployment] = (made for made in program.declared.of("Deployment").values() if made.name.startswith("chat"))
     assert {"inferform-inferform-nlp:PriorityClass", "nlp:ResourceQuota"} <= set(deployment.depends_on)
+
+
+def test_models_are_fetched_into_their_volume_before_pods_come(program: Program) -> None:
+    lock = pinned("Qwen2.5-0.5B-Instruct").model_copy(update={"images": IMAGES})
+    (program.folder / "inferform.lock").write_text(lock.text())
+    service = {"model": "Qwen2.5-0.5B-Instruct", "method": "standard"}
+    program(lambda: Stack("dev", config("modelCache: {sizeGiB: 3}", one=service, two={**service, "webui": True})))
+    [claim] = program.declared.of("PersistentVolumeClaim")
+    assert set(program.declared.of("Job")) == {claim}, "one model, one volume"
+    deployments = [made for made in program.declared.of("Deployment").values() if made.name != "inferform-gateway"]
+    assert len(deployments) == 2
+    for made in deployments:
+        assert {f"{claim}:Job", f"{claim}:PersistentVolumeClaim"} <= set(made.depends_on)
+
+
+def test_a_load_balancers_address_is_the_endpoint(program: Program) -> None:
+    seen: list[Any] = []
+    stack = program(lambda: Stack("dev", config("gateway: {expose: loadBalancer}", chat=scripted())))
+    program(lambda: pulumi.Output.all(stack.services["chat"]["endpoint"]).apply(seen.extend))
+    assert seen == ["http://203.0.113.7:8080/api/predict/chat"]
+
+
+def test_rendered_manifests_are_declared_and_nothing_of_the_plugin_is(program: Program) -> None:
+    stack = program(lambda: Stack("dev", config("render: ./out", chat=scripted())))
+    ours = {made.type for made in program.declared.made if "apiVersion" not in made.inputs}
+    assert ours == {"Stack", "Gateway", "ModelService", "kubernetes"}
+    provider = program.declared.of("kubernetes")["gateway"].inputs
+    assert provider["renderYamlToDirectory"] == str(program.folder / "out")
+    file = {**config("render: ./out", chat=scripted())}
+    declared = load(file, folder=program.folder)
+    expected = manifests(declared, make(declared, CATALOG, lock=Lock(images=IMAGES)), "proj.dev")
+
+    def key(manifest: dict[str, Any]) -> tuple[str, str]:
+        return manifest["kind"], manifest["metadata"]["name"]
+
+    assert {key(each) for each in program.declared.manifests()} == {key(each) for each in expected}
+    seen: list[Any] = []
+    program(lambda: pulumi.Output.all(stack.services["chat"]["endpoint"]).apply(seen.extend))
+    assert seen == ["http://inferform-gateway.inferform:8080/api/predict/chat"]

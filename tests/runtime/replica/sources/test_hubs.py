@@ -10,6 +10,7 @@ import pytest
 
 from runtime.contract.version import ModelReference, Trust
 from runtime.replica.sources import SourceError, fetch
+from runtime.replica.sources.__main__ import main
 from runtime.replica.sources.inspect import inspect
 from tests.runtime.replica.sources.hubs import COMMIT, Hub, huggingface, modelscope
 
@@ -53,6 +54,16 @@ async def test_safetensors_tokenizer_and_configuration_arrive_and_nothing_else(h
     assert names(folder) == WANTED
     assert all((folder / name).read_bytes() == FILES[name] for name in WANTED)
     assert said[-1] == "3 of 3 MB"
+
+
+async def test_the_command_fills_a_cache_where_replicas_look(
+    hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = reference(hub)
+    assert await asyncio.to_thread(main, ["fetch", wanted.source, wanted.digest, str(tmp_path)]) == 0
+    folder = capsys.readouterr().out.strip()
+    hub.refuse = True
+    assert str(await fetch(wanted, tmp_path, lambda detail: None)) == folder
 
 
 async def test_a_second_fetch_asks_the_hub_nothing(hub: Hub, tmp_path: Path) -> None:
