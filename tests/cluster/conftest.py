@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.harness import Cluster, ClusterProject, Namespace
+from tests.cluster.harness import Balancer, Cluster, ClusterProject, Namespace
 from tools import build
 from tools.cluster import control
 from tools.cluster.layout import Layout
@@ -64,6 +64,13 @@ def fake_nodes(cluster: Cluster) -> Iterator[Cluster]:
     cluster.remove_fake_nodes()
     yield cluster
     cluster.remove_fake_nodes()
+
+
+@pytest.fixture
+def balancer(cluster: Cluster) -> Iterator[Balancer]:
+    """Gives services of type LoadBalancer an address, as a cloud would."""
+    with Balancer(cluster) as working:
+        yield working
 
 
 @pytest.fixture

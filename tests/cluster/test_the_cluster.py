@@ -9,11 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.harness import Cluster, ClusterCommandFailed, Namespace, pod
+from tests.cluster.harness import Cluster, ClusterCommandFailed, Namespace, addresses, pod
 from tests.cluster.harness.cluster import refuse_other_clusters
 
 A10 = "ecs.gn7i-8x.16xlarge"
 READY = "condition=Ready"
+
+
+def answer(address: str) -> str | None:
+    """What is served at an address; None while kube-proxy has not heard of it yet."""
+    try:
+        with urllib.request.urlopen(f"http://{address}/", timeout=10) as answered:
+            return str(answered.read().decode())
+    except OSError:
+        return None
 
 
 def test_a_service_is_found_by_name_and_answers_pods_and_this_machine(namespace: Namespace) -> None:
@@ -25,9 +34,21 @@ def test_a_service_is_found_by_name_and_answers_pods_and_this_machine(namespace:
     namespace.wait_for("pod/web", READY)
     address = namespace.get("service", "web")["spec"]["clusterIP"]
     assert namespace.said("resolver", "resolve", "web").split() == [address]
+    namespace.cluster.wait_until(lambda: answer(address) == "hello from a pod\n", what="the service answers here")
     assert namespace.said("client", "get", f"http://web.{namespace.name}:80/") == "hello from a pod\n"
-    with urllib.request.urlopen(f"http://{address}/", timeout=10) as answer:
-        assert answer.read() == b"hello from a pod\n"
+
+
+@pytest.mark.usefixtures("balancer")
+def test_a_load_balancers_address_answers(cluster: Cluster, namespace: Namespace) -> None:
+    service = {"type": "LoadBalancer", "selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8000}]}
+    namespace.apply(
+        pod("web", "serve", ":8000", "hello from a pod"),
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": service},
+    )
+    namespace.wait_for("pod/web", READY)
+    cluster.wait_until(lambda: addresses(namespace.get("service", "web")), what="the service has an address")
+    [address] = addresses(namespace.get("service", "web"))
+    cluster.wait_until(lambda: answer(address) == "hello from a pod\n", what="the address answers")
 
 
 def test_a_pod_has_its_service_accounts_token_and_the_clusters_certificate(namespace: Namespace) -> None:

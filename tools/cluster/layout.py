@@ -17,7 +17,7 @@ LONGEST_STATE = 107 - len("/containerd.sock.ttrpc")
 @dataclass(frozen=True)
 class Layout:
     """One cluster. Addresses are of 198.18.0.0/15, the range for tests of network devices, so that they clash with
-    nobody's: link .0/30, pods .128/25, services in 198.19."""
+    nobody's: link .0/30, load balancers .64/26, pods .128/25, services in 198.19."""
 
     state: Path
     number: int
@@ -48,6 +48,11 @@ class Layout:
     def pods(self) -> str:
         """Addresses of pods, reachable from this machine."""
         return f"198.18.{self.number}.128/25"
+
+    @property
+    def balancers(self) -> str:
+        """Addresses that services of type LoadBalancer may get, reachable from this machine."""
+        return f"198.18.{self.number}.64/26"
 
     @property
     def services(self) -> str:

@@ -32,8 +32,10 @@ def connect(layout: Layout, pid: int) -> None:
         ("link", "set", f"{layout.link}n", "netns", str(pid)),
         ("address", "add", f"{layout.desk}/30", "dev", layout.link),
         ("link", "set", layout.link, "up"),
-        ("route", "add", layout.pods, "via", layout.node, "dev", layout.link),
-        ("route", "add", layout.services, "via", layout.node, "dev", layout.link),
+        *(
+            ("route", "add", network, "via", layout.node, "dev", layout.link)
+            for network in (layout.pods, layout.balancers, layout.services)
+        ),
     )
     for step in steps:
         done = _ip(*step)

@@ -19,7 +19,8 @@ def test_addresses_lie_in_their_networks_and_pods_and_the_link_do_not_overlap(nu
     made = layout(number)
     pods, services, link = ip_network(made.pods), ip_network(made.services), ip_network(f"{made.desk}/30", strict=False)
     assert ip_address(made.node) in link
-    assert not pods.overlaps(link)
+    balancers = ip_network(made.balancers)
+    assert not pods.overlaps(link) and not balancers.overlaps(link) and not balancers.overlaps(pods)
     assert {ip_address(made.dns), ip_address(made.first_service)} <= set(services)
     assert next(services.hosts()) == ip_address(made.first_service)
 
