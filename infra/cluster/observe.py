@@ -38,6 +38,7 @@ def version_state(
         routed=wanted.is_routed(row, route),
         leased=wanted.is_leased(row, now),
         orphan_since=row.orphan_since,
+        because=row.because,
     )
 
 
