@@ -15,8 +15,8 @@ from pydantic_core import PydanticUndefined
 from infra.provider.functions import FUNCTIONS
 from infra.provider.handlers import HANDLERS, Handler
 from infra.resources import PACKAGE, VERSION, token
-from infra.stackfile import LocalTarget, Quota, ResourceGroup, Service
-from infra.stackfile.targets import LocalGateway
+from infra.stackfile import KubernetesTarget, LocalTarget, Quota, ResourceGroup, Service
+from infra.stackfile.targets import ClusterGateway, LocalGateway
 
 Spec = dict[str, Any]
 STACK = "Stack"
@@ -158,9 +158,11 @@ def components(types: Types) -> dict[str, Spec]:
         "type": "object", "properties": of_stack, "required": sorted(of_stack), "description": "One service.",
     }  # fmt: skip
     service_inputs = _plain(service_properties(types))
+    target = target_spec(types)
+    cluster_keys = types.specs[token("StackTarget")]["properties"]
     folder = {**text, "description": "The host's folder; .inferform/STACK beside Pulumi.yaml when absent."}
     sections: dict[str, Spec] = {
-        "target": {**types.reference(LocalTarget), "description": "Where it runs; this machine when absent."},
+        "target": target,
         "offline": {"type": "boolean", "description": "Nothing from outside `mirrors`."},
         "mirrors": {"type": "array", "items": text},
         "resourceGroups": {"type": "object", "additionalProperties": types.reference(ResourceGroup)},
@@ -174,15 +176,34 @@ def components(types: Types) -> dict[str, Spec]:
     return {
         token("Stack"): _component("Everything that a stack file declares.", _plain(sections), ["services"], outputs),
         token("Gateway"): _component(
-            "The one door to all services; on target local it brings the host.",
-            _plain({**object_spec(LocalGateway, types)["properties"], "state": folder}), [],
+            "The one door to all services; on target local it brings the host. On a cluster it takes a target's keys.",
+            _plain({**cluster_keys, **object_spec(LocalGateway, types)["properties"], "state": folder}), [],
             {"state": address["state"], "endpoint": address["endpoint"]},
         ),
         token("ModelService"): _component(
-            "One service; its name is the service's.", {**service_inputs, **address}, ["endpoint", "state"], service
+            "One service; its name is the service's.",
+            {**service_inputs, **_plain({"target": target}), **address}, ["endpoint", "state"], service,
         ),
         **{token(name): _pool(name, model, types) for name, model in pools},
     }  # fmt: skip
+
+
+def target_spec(types: Types) -> Spec:
+    """`target`: one type with the keys of every kind, for a Pulumi type is no union of objects."""
+    text = {"type": "string"}
+    gateway = {**object_spec(LocalGateway, types)["properties"], **object_spec(ClusterGateway, types)["properties"]}
+    types.specs[token("StackTargetGateway")] = {
+        "type": "object", "properties": gateway, "description": "How requests arrive, by kind of target.",
+    }  # fmt: skip
+    both = {**object_spec(LocalTarget, types)["properties"], **object_spec(KubernetesTarget, types)["properties"]}
+    both["kind"] = {**text, "description": "One of local, kubernetes. Default: local."}
+    for each in (LocalGateway, ClusterGateway):
+        types.specs.pop(token(f"{STACK}{each.__name__}"))
+    both["gateway"] = {"$ref": f"#/types/{token('StackTargetGateway')}"}
+    types.specs[token("StackTarget")] = {
+        "type": "object", "properties": both, "description": "Where a stack is realised.",
+    }  # fmt: skip
+    return {"$ref": f"#/types/{token('StackTarget')}", "description": "Where it runs; this machine when absent."}
 
 
 class StackService(Service):
@@ -216,7 +237,10 @@ def package() -> Spec:
         "license": "Apache-2.0",
         "keywords": ["pulumi", "llm", "inference", "kind/component"],
         "config": {"variables": {}},
-        "provider": {"description": "Talks to the local target's host.", "inputProperties": {}},
+        "provider": {
+            "description": "Talks to the local target's host, or to the cluster of a stack.",
+            "inputProperties": {},
+        },
         "resources": resources,
         "types": types.specs,
         "functions": {name: function.spec() for name, function in FUNCTIONS.items()},
