@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.harness import Balancer, Cluster, ClusterProject, Namespace
+from tests.cluster.harness.image import load_image
 from tools import build
 from tools.cluster import control
 from tools.cluster.layout import Layout
@@ -73,8 +74,15 @@ def balancer(cluster: Cluster) -> Iterator[Balancer]:
         yield working
 
 
+@pytest.fixture(scope="session")
+def image(cluster: Cluster) -> str:
+    """The runtime's image, on the cluster's node; its name by digest."""
+    return load_image(cluster)
+
+
 @pytest.fixture
-def project(cluster: Cluster) -> Iterator[ClusterProject]:
+def project(cluster: Cluster, image: str) -> Iterator[ClusterProject]:
     """A throw-away Pulumi project that targets the cluster; its end destroys the stack and looks at what is left."""
     with tempfile.TemporaryDirectory(prefix="ifp-") as folder, ClusterProject(Path(folder), cluster) as made:
+        made.changes_of_target["image"] = image
         yield made
