@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import pulumi
 
-from infra.resources.package import options, token
+from infra.resources.package import PluginResource
 
 
-class Namespace(pulumi.CustomResource):
+class Namespace(PluginResource):
     """Where a stack lives on a cluster. Inputs: state (kubernetes://CONTEXT/NAMESPACE), stack (`project.stack`)."""
 
+    OUTPUTS = ("created", "version")
     created: pulumi.Output[bool]
     """Made here, and so deleted with the stack."""
     version: pulumi.Output[str]
     """Of the cluster."""
-
-    def __init__(
-        self, name: str, inputs: Mapping[str, pulumi.Input[Any]], opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__(token("Namespace"), name, {**inputs, "created": None, "version": None}, options(opts))

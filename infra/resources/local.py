@@ -1,29 +1,16 @@
-"""The custom resources of target local, thin: names, inputs, outputs. docs/designs/local-target.md has their table.
+"""The custom resources of both targets, thin: names, inputs, outputs. docs/designs/local-target.md has their table.
 
 Inputs are camelCase, as on the wire; outputs that are not inputs are declared as attributes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import pulumi
 
-from infra.resources.package import options, token
-
-Inputs = Mapping[str, pulumi.Input[Any]]
+from infra.resources.package import PluginResource
 
 
-class _Local(pulumi.CustomResource):
-    OUTPUTS: tuple[str, ...] = ()
-
-    def __init__(self, name: str, inputs: Inputs, opts: pulumi.ResourceOptions | None = None) -> None:
-        outputs = dict.fromkeys(type(self).OUTPUTS)
-        super().__init__(token(type(self).__name__), name, {**inputs, **outputs}, options(opts))
-
-
-class Host(_Local):
+class Host(PluginResource):
     """The daemon of one state folder. Inputs: state (absolute path), gateway {host, port}."""
 
     OUTPUTS = ("endpoint", "running")
@@ -32,21 +19,21 @@ class Host(_Local):
     """http://HOST:PORT of the gateway."""
 
 
-class Token(_Local):
+class Token(PluginResource):
     """A service's token. Inputs: state, service, rotation, overlapSeconds."""
 
     OUTPUTS = ("token", "present")
     token: pulumi.Output[str]
 
 
-class Version(_Local):
+class Version(PluginResource):
     """An immutable version. Inputs: state, service, name, hash, template, replicas {min, max}, scaling."""
 
     OUTPUTS = ("present",)
     hash: pulumi.Output[str]
 
 
-class Rollout(_Local):
+class Rollout(PluginResource):
     """The wait for, and the proof of, a version.
 
     Inputs: state, endpoint, service, hash, strategy, surge, timeouts, stopped, replicas {min, max}, share, token.
@@ -56,11 +43,11 @@ class Rollout(_Local):
     proven: pulumi.Output[bool]
 
 
-class VersionGuard(_Local):
+class VersionGuard(PluginResource):
     """Refuses the deletion of a version that a route names. Inputs: state, service, hash."""
 
 
-class Route(_Local):
+class Route(PluginResource):
     """A service's RouteTable.
 
     Inputs: state, gateway (http://HOST:PORT), service, method, versions, limits, auth, wire, webui, knowledge,
