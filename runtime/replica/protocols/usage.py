@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-EVENT = b"\n\ndata: {"
-"""Begins an event of a stream, `data: [DONE]` excepted."""
+EVENT = b"\ndata: {"
+"""Begins an event of a stream, `data: [DONE]` excepted; the line end before it may be a chunk's."""
 USAGE = b'"usage":{'
-TAIL_BYTES = 2048
-"""Of a stream that are kept: its last event but one holds the usage, if the client asked for it."""
+TAIL_BYTES = 4096
+"""Of an answer that are kept: the usage comes last, in a stream if the client asked for it."""
 _PROMPT = re.compile(rb'"prompt_tokens":(\d+)')
 _COMPLETION = re.compile(rb'"completion_tokens":(\d+)')
 
@@ -35,11 +35,13 @@ def usage_of(answer: bytes) -> Usage:
 
 
 class StreamMeter:
-    """Counts the events of one stream. Without a usage each event is one step, and a step is one token at least."""
+    """Counts the events of one answer, with or without its chunks' framing: vLLM cuts no event in two.
+
+    Without a usage each event is one step, and a step is one token at least."""
 
     def __init__(self) -> None:
         self.events = 0
-        self._tail = b"\n\n"
+        self._tail = b"\n"
 
     def feed(self, data: bytes) -> int:
         """Take the next bytes; how many events begin in them."""

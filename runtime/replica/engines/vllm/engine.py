@@ -17,6 +17,7 @@ import aiohttp
 from runtime.contract.paths import vllm_python
 from runtime.contract.phases import Phase
 from runtime.contract.version import VersionTemplate
+from runtime.gateway.pool import ReplicaPool
 from runtime.replica.engines.base import (
     Encoded,
     Engine,
@@ -61,13 +62,22 @@ class VllmEngine(Engine):
             template, python=python, folder=folder, adapters=adapters, socket=socket, context=context, config=config
         )
         self._child = VllmChild(start, socket)
+        self._socket = socket
+        self._pool: ReplicaPool | None = None
         self._watch: asyncio.Task[None] | None = None
         self._encoder: Any = None
         self._active = 0
 
     @property
+    def pool(self) -> ReplicaPool:
+        """Connections to vLLM, for what is passed through."""
+        if self._pool is None:
+            self._pool = ReplicaPool(f"unix:{self._socket}", asyncio.get_running_loop())
+        return self._pool
+
+    @property
     def session(self) -> aiohttp.ClientSession:
-        """The connection to vLLM, for what is passed through."""
+        """The connection to vLLM, for what is generated here."""
         if self._child.session is None:
             raise EngineFailed("vLLM is not running")
         return self._child.session
@@ -93,6 +103,8 @@ class VllmEngine(Engine):
             self._watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._watch
+        if self._pool is not None:
+            self._pool.close()
         await self._child.stop()
 
     async def encode(self, prompt: Prompt) -> Encoded:

@@ -10,14 +10,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 from aiohttp import web
 
 from runtime.contract.version import EngineKind, Method, VersionTemplate
+from runtime.gateway.pool import ReplicaPool
 from runtime.replica.engines.base import Load
 from runtime.replica.engines.scripted import ScriptedEngine
-from tests.runtime.replica.harness import PREFIX, TOKEN, Running, request_bytes, running, until
+from tests.runtime.replica.harness import PREFIX, TOKEN, Running, read_answer, request_bytes, running, until
 
 EVENTS = (
     b'data: {"id":"c","choices":[{"index":0,"text":" a"}]}\n\n',
@@ -31,13 +31,14 @@ REFUSED = b'{"error":{"message":"The model `x` does not exist.","type":"NotFound
 class FakeVllm(ScriptedEngine):
     """An engine whose server is scripted; knows what it was asked."""
 
-    session: aiohttp.ClientSession
+    pool: ReplicaPool
 
     def __init__(self) -> None:
         super().__init__(VersionTemplate(method=Method.VLLM, engine=EngineKind.VLLM))
         self.asked: list[tuple[str, str, dict[str, str], bytes]] = []
-        self.queue = 0
+        self.queue = self.flooded = 0
         self.left = asyncio.Event()
+        self.closes = False
 
     @contextlib.contextmanager
     def busy(self) -> Iterator[None]:
@@ -48,6 +49,11 @@ class FakeVllm(ScriptedEngine):
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
+        if self.closes:
+            self.closes = False
+            assert request.transport is not None
+            request.transport.close()
+            return web.Response()
         self.asked.append((request.method, request.raw_path, dict(request.headers), body))
         if b'"x"' in body:
             return web.Response(status=404, body=REFUSED, content_type="application/json")
@@ -59,6 +65,10 @@ class FakeVllm(ScriptedEngine):
             for event in EVENTS:
                 await stream.write(event)
                 await asyncio.sleep(0)
+            if b"flood" in body:
+                while True:
+                    await stream.write(EVENTS[0] * 1000)
+                    self.flooded += 1
             if b"endless" in body:
                 while True:
                     await asyncio.sleep(0.01)
@@ -89,10 +99,10 @@ async def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
         runner = web.ServerRunner(web.Server(vllm.answer, handler_cancellation=True), shutdown_timeout=0.1)  # type: ignore[arg-type]
         await runner.setup()
         await web.UnixSite(runner, socket).start()
-        connector = aiohttp.UnixConnector(socket)
-        async with aiohttp.ClientSession("http://vllm", connector=connector, auto_decompress=False) as vllm.session:
-            async with running(tmp_path, method=Method.VLLM, engine=EngineKind.VLLM) as replica:
-                yield replica, vllm
+        vllm.pool = ReplicaPool(f"unix:{socket}", asyncio.get_running_loop())
+        async with running(tmp_path, method=Method.VLLM, engine=EngineKind.VLLM) as replica:
+            yield replica, vllm
+        vllm.pool.close()
         await runner.cleanup()
 
 
@@ -178,3 +188,58 @@ async def test_3_3_more_than_the_queue_takes_is_450(tmp_path: Path, monkeypatch:
         answer = await replica.ask({"prompt": "q"}, path=f"{PREFIX}/v1/completions")
         assert (answer.status, answer.reason) == (450, "Queue Full")
         assert (await replica.ask(path=f"{PREFIX}/v1/models")).status == 200, "asking what there is never waits"
+
+
+async def test_a_reader_that_stops_reading_stops_vllm_and_is_served_on_when_it_reads_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(tmp_path, monkeypatch) as (replica, vllm):
+        reader, writer = await replica.connect()
+        writer.write(request_bytes({"prompt": "flood", "stream": True}, path=f"{PREFIX}/v1/completions"))
+        seen = -1
+        while seen != vllm.flooded:  # until nothing moves any more
+            seen = vllm.flooded
+            await asyncio.sleep(0.2)
+        await reader.readexactly(seen * 1000 * len(EVENTS[0]) // 2)
+        await until(lambda: vllm.flooded > seen)
+        writer.close()
+        async with asyncio.timeout(5):
+            await vllm.left.wait()
+            await replica.replica.idle.wait()
+
+
+async def test_connections_are_kept_on_both_sides_and_one_that_vllm_closed_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(tmp_path, monkeypatch) as (replica, vllm):
+        reader, writer = await replica.connect()
+        made = []
+        connect = vllm.pool.connect
+
+        async def counted(*, fresh: bool = False) -> Any:
+            connection = await connect(fresh=fresh)
+            made.append((connection.reused, fresh))
+            return connection
+
+        monkeypatch.setattr(vllm.pool, "connect", counted)
+        asked = request_bytes({"prompt": "q"}, path=f"{PREFIX}/v1/completions")
+        for _ in range(3):
+            writer.write(asked)
+            assert (await read_answer(reader)).status == 200
+        assert made == [(False, False), (True, False), (True, False)]
+        vllm.closes = True  # reads the next request of the kept connection, and closes it
+        writer.write(asked)
+        assert (await read_answer(reader)).status == 200
+        assert made[3:] == [(True, False), (False, True)]
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_http_1_0_is_told_that_it_is_not_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(tmp_path, monkeypatch) as (replica, _):
+        reader, writer = await replica.connect()
+        asked = request_bytes({"prompt": "q"}, path=f"{PREFIX}/v1/completions")
+        writer.write(asked.replace(b"HTTP/1.1", b"HTTP/1.0"))
+        assert (await read_answer(reader)).status == 505
+        writer.close()
+        await writer.wait_closed()
