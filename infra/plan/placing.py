@@ -103,7 +103,7 @@ def place(
         if locked is None:
             findings.append(_stale(candidate, pinned.instance_type, chosen))
     elif not declared and not group:
-        findings.append(_unpinned(candidate, chosen))
+        findings.append(_unpinned(candidate))
     others = [each for each in ordered if each is not chosen]
     why = explain(
         chosen,
@@ -202,8 +202,8 @@ def _stale(candidate: Candidate, locked: str, chosen: Option) -> Finding:
     return Finding(level=Level.ERROR, rule="lock-stale", path=f"{candidate.path}.resources", text=text, fix=fix)
 
 
-def _unpinned(candidate: Candidate, chosen: Option) -> Finding:
-    text = f"{chosen.instance.id} was chosen just now; without a lock entry another price list may choose another type"
+def _unpinned(candidate: Candidate) -> Finding:
+    text = "its instance type was chosen just now; without a lock entry another price list may choose another one"
     return Finding(
         level=Level.WARNING,
         rule="lock-unpinned",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from infra.plan.packing import Verdict, verdict
+from infra.plan.units import counted
 
 UNIT = 100
 """Slots of one GPU or core (see placement); a group's room is counted in GPUs or cores."""
@@ -71,7 +72,7 @@ def choose(
             if tight and high > at_least:
                 return Choice(
                     decision="surge",
-                    reason=f"{numbers} from {at_least} replicas; at {high} new ones wait for room",
+                    reason=f"{numbers} with {counted(at_least, 'replica')}; with {high}, new ones wait for room",
                     tight=True,
                     room=room.name,
                 )

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from infra.plan.cost import signed
 from infra.plan.document import Cost, Finding, Headroom, Level, Plan, ServicePlan, VersionPlan
-from infra.plan.units import counted, enumerated, gib
+from infra.plan.units import counted, duration, enumerated, gib
 
 WIDTH = 100
 NARROWEST = 16
@@ -156,7 +156,7 @@ def _rollout(service: ServicePlan) -> tuple[str, str]:
 def _place(service: ServicePlan, version: VersionPlan) -> tuple[str, str]:
     placement = version.placement
     assert placement is not None
-    gpus = f"{placement.gpu_fraction or placement.gpus} GPU of " if placement.gpus else ""
+    gpus = f"{counted(placement.gpu_fraction or placement.gpus, 'GPU')} of " if placement.gpus else ""
     split = f", tensor {placement.tensor} x pipeline {placement.pipeline}" if placement.gpus > 1 else ""
     after = f"; next {', '.join(placement.runners_up)}" if placement.runners_up else ""
     return f"{service.name}/{version.name}", f" on {gpus}{placement.instance_type}{split}: {placement.why}{after}"
@@ -186,14 +186,14 @@ def _start(service: ServicePlan) -> tuple[str, str]:
     assert start is not None
     if measured is not None:
         parts = _phases((words(phase), seconds) for phase, seconds in measured.seconds.items())
-        said = f"after {measured.total:.1f} s{parts}, measured {measured.date} on {measured.place}"
-        return service.name, f": first token of a new replica {said}; the estimate is {start.seconds:.0f} s"
+        said = f"after {duration(measured.total, 1)}{parts}, measured {measured.date} on {measured.place}"
+        return service.name, f": first token of a new replica {said}; the estimate is {duration(start.seconds)}"
     parts = _phases((words(each.phase), each.seconds) for each in start.phases)
-    return service.name, f": first token of a new replica after about {start.seconds:.0f} s{parts}"
+    return service.name, f": first token of a new replica after about {duration(start.seconds)}{parts}"
 
 
 def _phases(phases: Iterable[tuple[str, float]]) -> str:
-    """` (image 6 + weights 0.3)`, those that take no time left out."""
+    """` (image 6 + weights 0.3)`, seconds; those that take no time left out."""
     parts = [f"{name} {seconds:.0f}" if seconds >= 9.95 else f"{name} {seconds:.1f}".removesuffix(".0")
              for name, seconds in phases if seconds >= 0.05]  # fmt: skip
     return f" ({' + '.join(parts)})" if parts else ""

@@ -20,3 +20,13 @@ def enumerated(names: Sequence[str], most: int = 4) -> str:
     """`a, b, c` or `a, b, c, d and 3 more`."""
     shown = ", ".join(names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+def duration(seconds: float, digits: int = 0) -> str:
+    """`11 s`, `381 s = 6 min`, `7472 s = 2 h 5 min`: seconds add up, minutes are read."""
+    said = f"{seconds:.{digits}f} s"
+    minutes = round(seconds / 60)
+    if minutes < 3:
+        return said
+    hours, rest = divmod(minutes, 60)
+    return f"{said} = {f'{hours} h ' if hours else ''}{rest} min"

@@ -36,6 +36,7 @@ class Declared(pulumi.runtime.Mocks):
         self.made: list[Made] = []
         self.depends_on: dict[tuple[str, str], list[str]] = {}
         self.parents: dict[tuple[str, str], str] = {}
+        self.outputs: dict[str, Any] = {}  # of the stack's last run; none: it has never run
 
     def registers(self, request: Any) -> None:
         """What the engine is told beside the inputs."""
@@ -67,7 +68,7 @@ class Declared(pulumi.runtime.Mocks):
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> Any:
         if args.token == READ_OUTPUTS:
-            return {"name": args.args["name"], "outputs": {}}  # the stack has never run
+            return {"name": args.args["name"], "outputs": self.outputs}
         raise AssertionError(f"no call is expected, not {args.token}")
 
     def of(self, kind: str) -> dict[str, Made]:
