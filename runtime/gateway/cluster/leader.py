@@ -47,7 +47,8 @@ class Leader:
         try:
             while True:
                 try:
-                    await asyncio.wait_for(self._take(), CALL_SECONDS)
+                    async with asyncio.timeout(CALL_SECONDS):  # wait_for would lose a cancellation now and then
+                        await self._take()
                 except (KubeProblem, TimeoutError) as problem:
                     log.warning("the leader's Lease: %s", str(problem) or "the API takes too long")
                 if self._held is not None and self._clock() >= self._held_at + GIVE_UP_SECONDS:
@@ -104,6 +105,7 @@ class Leader:
     async def _release(self, held: Object) -> None:
         try:
             body = released(held, self._utc())
-            await asyncio.wait_for(self._kube.replace(LEASES, self._namespace, body), CALL_SECONDS)
+            async with asyncio.timeout(CALL_SECONDS):
+                await self._kube.replace(LEASES, self._namespace, body)
         except (KubeProblem, TimeoutError) as problem:
             log.warning("the leader's Lease was not given back: %s", str(problem) or "the API takes too long")
