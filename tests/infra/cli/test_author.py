@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from typer.testing import CliRunner
@@ -118,3 +119,24 @@ def test_models_that_fit_a_gpu_say_how_many_it_takes() -> None:
     assert "2 x t4" in next(line for line in more.splitlines() if line.startswith("Qwen2.5-7B-Instruct "))
     assert "tesla-v100-16 or tesla-v100-32" in run(app, ["models", "--fits", "v100"]).stderr
     assert "known: " in run(app, ["models", "--fits", "abacus"]).stderr
+
+
+def test_manifests_are_written_without_a_cluster(project: Path) -> None:
+    image = f"registry.example/inferform@sha256:{'a' * 64}"
+    (project / "Pulumi.local.yaml").write_text(
+        f"config:\n  inferform:target: {{kind: kubernetes, image: '{image}'}}\n"
+        "  inferform:services: {chat: {engine: scripted}}\n"
+    )
+    assert run(app, ["render"]).exit_code != 0, "where to?"
+    result = run(app, ["render", "out"])
+    assert result.exit_code == 0, result.output
+    names = sorted(file.name for file in (project / "out").iterdir())
+    assert names[0] == "000-namespace-inferform.yaml"
+    assert any(re.match(r"\d+-deployment-chat-[0-9a-f]{10}\.yaml", name) for name in names)
+    assert "stack: demo.local" in (project / "out" / names[1]).read_text()
+
+
+def test_a_stack_of_this_machine_has_no_manifests(project: Path) -> None:
+    result = run(app, ["render", "out"])
+    assert result.exit_code != 0
+    assert "only kubernetes has manifests" in result.output
