@@ -52,6 +52,10 @@ class HostGone(Exception):
     """Nobody answers on the socket: there is no host for this state folder, or it died on the way."""
 
 
+class NoWay(HostGone):
+    """There is no way to a cluster: its kubeconfig, its context or its network are not as declared."""
+
+
 class HostTimeout(HostGone):
     """The host is there and did not answer in time."""
 

@@ -5,30 +5,29 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from infra.cli.failure import Failure
+from infra.cli.failure import Failure, at_end
 from infra.cli.project import Here
 from infra.hostclient import HostClient
-from runtime.contract.host import HostInfo, VersionState
-from runtime.contract.names import PREDICT_PREFIX
+from infra.place import Place
+from runtime.contract.host import VersionState
 
 
-def connect(here: Here, *, timeout: float = 10) -> HostClient:
-    """The client of this stack's host; whether anybody answers shows with the first call."""
+def connect(here: Here, *, timeout: float = 10) -> Place:
+    """The client of this stack's host, or of its namespace; whether anybody answers shows with the first call."""
+    if (address := here.cluster) is not None:
+        from infra.cluster import ClusterClient, Connections  # late: a local stack needs none of it
+
+        connections = Connections()
+        at_end(connections.close)
+        return ClusterClient(address, connections=connections)
     return HostClient.of_state(here.state, timeout=timeout)
 
 
-def base_url(info: HostInfo) -> str:
-    """`http://HOST:PORT` of the gateway."""
-    settings = info.gateway.settings
-    if settings is None:
-        raise Failure("the host has no gateway yet", "run `pulumi up`")
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)
-    return f"http://{host}:{settings.port}"
-
-
-def endpoint(info: HostInfo, service: str) -> str:
+def endpoint(host: Place, service: str) -> str:
     """The URL of a service."""
-    return f"{base_url(info)}{PREDICT_PREFIX}{service}"
+    if url := host.endpoint(service):
+        return url
+    raise Failure("the host has no gateway yet", "run `pulumi up`")
 
 
 def by_service(versions: Iterable[VersionState]) -> dict[str, list[VersionState]]:

@@ -6,7 +6,8 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from types import TracebackType
 from typing import NoReturn, ParamSpec, TypeVar
 
@@ -15,10 +16,15 @@ import typer
 ERRORS, USAGE, WARNINGS = 1, 2, 3
 """Exit codes: something is wrong; the command was called wrongly; only warnings, under --strict."""
 
+TOLD = ("NotFound", "Forbidden", "Unauthorized")
+"""Codes whose message says all."""
 DEBUG_ENV = "INFERFORM_DEBUG"
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+
+
+_ends: ContextVar[ExitStack | None] = ContextVar("ends", default=None)
 
 
 class Failure(Exception):
@@ -36,7 +42,9 @@ def reported(command: Callable[Arguments, Result]) -> Callable[Arguments, Result
     @functools.wraps(command)
     def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         try:
-            return command(*args, **kwargs)
+            with ExitStack() as ends:
+                _ends.set(ends)
+                return command(*args, **kwargs)
         except Failure as failure:
             stop(str(failure), failure.hint, failure.code)
         except BrokenPipeError:
@@ -45,6 +53,12 @@ def reported(command: Callable[Arguments, Result]) -> Callable[Arguments, Result
             raise typer.Exit(0) from None
 
     return run
+
+
+def at_end(work: Callable[[], None]) -> None:
+    """Have something done when the command ends, however it ends."""
+    if (ends := _ends.get()) is not None:
+        ends.callback(work)
 
 
 def stop(message: str, hint: str = "", code: int = ERRORS) -> NoReturn:
@@ -59,19 +73,21 @@ def stop(message: str, hint: str = "", code: int = ERRORS) -> NoReturn:
 @contextmanager
 def host_answers(stack: str) -> Iterator[None]:
     """Turn what the host's client raises into what a user can act on."""
-    from infra.hostclient import HostGone, HostProblem, HostTimeout
+    from infra.hostclient import HostGone, HostProblem, HostTimeout, NoWay
 
     try:
         yield
     except HostTimeout as late:
         raise Failure(str(late), "see `.inferform/<stack>/logs/host.log`; a plain `pulumi up` repairs") from late
+    except NoWay as unreached:
+        raise Failure(str(unreached), "`kubectl cluster-info` with the same context shows more") from unreached
     except HostGone as gone:
         raise Failure(
             f"nothing runs for stack {stack}: {gone}",
             "run `pulumi up`: it deploys the stack, or starts again what died",
         ) from gone
     except HostProblem as problem:
-        raise Failure(f"the host refused: {problem.message}") from problem
+        raise Failure(problem.message if problem.code in TOLD else f"the host refused: {problem.message}") from problem
 
 
 def report_bugs() -> None:

@@ -6,7 +6,9 @@ import queue
 import threading
 from collections.abc import Iterator, Sequence
 
-from infra.hostclient import HostClient, HostGone, HostProblem
+from infra.hostclient import HostGone, HostProblem
+from infra.place import Place
+from runtime.contract.cluster import version_name
 from runtime.contract.host import VersionState
 
 
@@ -16,13 +18,17 @@ def chosen(versions: Sequence[VersionState], *, version: str = "", replica: str 
         each
         for each in versions
         if version in ("", each.record.name, each.record.hash)
-        and (not replica or replica.startswith(f"{each.record.service}-{each.record.hash}-"))
+        and (not replica or replica.startswith(_beginnings(each)))
     ]
 
 
-def follow_all(
-    host: HostClient, versions: Sequence[VersionState], *, replica: str = "", tail: int = 200
-) -> Iterator[str]:
+def _beginnings(version: VersionState) -> tuple[str, str]:
+    """How names of its replicas begin: on a host, and on a cluster."""
+    service, hash = version.record.service, version.record.hash
+    return f"{service}-{hash}-", f"{version_name(service, hash)}-"
+
+
+def follow_all(host: Place, versions: Sequence[VersionState], *, replica: str = "", tail: int = 200) -> Iterator[str]:
     """Lines of all versions as they come; each is led by its version's name where there are several.
 
     Ends when every stream has ended; raises what the last one raised.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from infra.hostclient import HostClient
 from infra.measured import Measured, record
 from infra.peak import gpu_memory, memory_peak
+from infra.place import Place
 from infra.plan import read_machine
 from infra.plan.measured import machine_place
 from infra.plan.units import gib
@@ -31,9 +31,7 @@ def _row(each: Measured) -> tuple[str, ...]:
     return (each.service, each.version, each.hash, each.model or "-", each.place, each.date, start, memory, gpu)
 
 
-def take_in(
-    host: HostClient, records: dict[str, Measured], *, write: Callable[[Measured], None] = record
-) -> list[Measured]:
+def take_in(host: Place, records: dict[str, Measured], *, write: Callable[[Measured], None] = record) -> list[Measured]:
     """The records of what runs on this machine now with the memory that its replicas took so far; they are kept.
 
     A version whose start was not measured here has no record to add to.

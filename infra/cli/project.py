@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.cli.failure import USAGE, Failure
+from runtime.contract.cluster import ClusterAddress
 
 PROJECT_FILES = ("Pulumi.yaml", "Pulumi.yml")
 
@@ -92,16 +93,35 @@ class Here:
     @property
     def state(self) -> Path:
         """The folder of the local target's host: `target.state` of the stack file, else `.inferform/<stack>`."""
-        file = self.project.stack_file(self.stack)
-        document = _yaml(file) if file.exists() else None
-        config = document.get("config") if isinstance(document, Mapping) else None
-        target = config.get("inferform:target") if isinstance(config, Mapping) else None
-        named = target.get("state") if isinstance(target, Mapping) else None
+        named = self._target.get("state")
         return (
             self.project.root / Path(str(named)).expanduser()
             if named
             else self.project.root / ".inferform" / self.stack
         ).absolute()
+
+    @property
+    def cluster(self) -> ClusterAddress | None:
+        """The namespace that the stack lives in, where its target is a cluster."""
+        target = self._target
+        if target.get("kind") != "kubernetes":
+            return None
+        from infra.stackfile.targets import KubernetesTarget  # late: a local stack needs none of it
+
+        kubeconfig, default = target.get("kubeconfig"), KubernetesTarget.model_fields["namespace"].default
+        return ClusterAddress(
+            namespace=str(target.get("namespace") or default),
+            context=str(target.get("context") or ""),
+            kubeconfig=str(self.project.root / Path(str(kubeconfig)).expanduser()) if kubeconfig else "",
+        )
+
+    @property
+    def _target(self) -> Mapping[str, Any]:
+        file = self.project.stack_file(self.stack)
+        document = _yaml(file) if file.exists() else None
+        config = document.get("config") if isinstance(document, Mapping) else None
+        target = config.get("inferform:target") if isinstance(config, Mapping) else None
+        return target if isinstance(target, Mapping) else {}
 
 
 def find_project(start: Path) -> Project:

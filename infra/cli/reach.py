@@ -22,12 +22,12 @@ def endpoint(service: options.OptionalService = None, stack: options.Stack = Non
     here = find(stack)
     with host_answers(here.stack):
         host = client.connect(here)
-        info, known = host.host(), client.by_service(host.versions())
-    if service:
-        typer.echo(client.endpoint(info, client.known_service(service, known)))
-        return
-    for name in known:
-        typer.echo(f"{name}\t{client.endpoint(info, name)}")
+        known = client.by_service(host.versions())
+        if service:
+            typer.echo(client.endpoint(host, client.known_service(service, known)))
+            return
+        for name in known:
+            typer.echo(f"{name}\t{client.endpoint(host, name)}")
 
 
 def token(
@@ -85,11 +85,11 @@ def call(
     from infra.cli.chatllm import CallFailed, ask
     from infra.cli.project import find
     from infra.hostclient import HostProblem
+    from runtime.contract.names import PREDICT_PREFIX
 
     here = find(stack)
     with host_answers(here.stack):
         host = client.connect(here)
-        info = host.host()
         client.known_service(service, client.by_service(host.versions()))
         route = host.route(service)
         try:
@@ -105,17 +105,19 @@ def call(
         request["max_new_tokens"] = max_new_tokens
     if temperature is not None:
         request |= {"temperature": temperature, "do_sample": temperature > 0}
-    url = client.endpoint(info, service)
     cumulative = route.table.wire.stream_mode == "cumulative"
-    try:
-        pieces = ask(url, secret, request, version=version, stream=not as_json, cumulative=cumulative, timeout=timeout)
-        for piece in pieces:
-            if as_json:
-                typer.echo(json.dumps(piece, ensure_ascii=False, indent=2))
-            else:
-                typer.echo(str(piece.get("response", "")), nl=False)
-    except CallFailed as failed:
-        raise Failure(str(failed), failed.hint) from failed
+    with host_answers(here.stack), host.way_to_gateway() as way:
+        url = f"{way.url}{PREDICT_PREFIX}{service}"
+        try:
+            for piece in ask(
+                url, secret, request, version=version, stream=not as_json, cumulative=cumulative, timeout=timeout
+            ):
+                if as_json:
+                    typer.echo(json.dumps(piece, ensure_ascii=False, indent=2))
+                else:
+                    typer.echo(str(piece.get("response", "")), nl=False)
+        except CallFailed as failed:
+            raise Failure(way.problem or str(failed), failed.hint) from failed
     if not as_json:
         typer.echo()
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from infra.cli.client import by_service, endpoint
-from infra.cli.failure import Failure
-from infra.hostclient import HostClient, HostProblem
+from infra.cli.client import by_service
+from infra.hostclient import HostProblem
+from infra.place import Place
 from runtime.contract.host import Drift, HostInfo, ReplicaState, RouteState, VersionState
 from runtime.contract.phases import Phase
 
@@ -20,6 +20,7 @@ class Status:
     host: HostInfo
     services: Mapping[str, list[VersionState]]
     routes: Mapping[str, RouteState]
+    endpoints: Mapping[str, str] = field(default_factory=dict)
     drift: tuple[Drift, ...] = ()
 
     def only(self, service: str) -> Status:
@@ -28,7 +29,7 @@ class Status:
         return replace(self, services={service: self.services[service]}, drift=drift)
 
 
-def gather(host: HostClient) -> Status:
+def gather(host: Place) -> Status:
     """Ask the host for everything; raises what the client raises."""
     services = by_service(host.versions())
     routes: dict[str, RouteState] = {}
@@ -38,7 +39,13 @@ def gather(host: HostClient) -> Status:
         except HostProblem as problem:
             if problem.code != "NotFound":
                 raise
-    return Status(host=host.host(), services=services, routes=routes, drift=tuple(host.drift()))
+    return Status(
+        host=host.host(),
+        services=services,
+        routes=routes,
+        endpoints={service: host.endpoint(service) for service in services},
+        drift=tuple(host.drift()),
+    )
 
 
 def as_data(status: Status, *, stack: str) -> dict[str, Any]:
@@ -161,7 +168,4 @@ def _weight(route: RouteState | None, version: VersionState) -> int | None:
 
 
 def _endpoint(status: Status, service: str) -> str:
-    try:
-        return endpoint(status.host, service)
-    except Failure:
-        return ""
+    return status.endpoints.get(service, "")

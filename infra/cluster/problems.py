@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infra.hostclient import HostGone, HostProblem
+from infra.hostclient import HostGone, HostProblem, NoWay
 from runtime.contract.cluster import ClusterAddress
 from runtime.kubeapi import (
     ApiProblem,
@@ -24,13 +24,13 @@ def translated(problem: KubeProblem, address: ClusterAddress) -> HostProblem | H
     """The exception for the user. Texts begin with the field of the stack file that would change it."""
     match problem:
         case NoKubeconfig() | BadKubeconfig():
-            return HostGone(f"target.kubeconfig: {problem}")
+            return NoWay(f"target.kubeconfig: {problem}")
         case UnknownContext():
-            return HostGone(f"target.context: {problem}")
+            return NoWay(f"target.context: {problem}")
         case NoCredentials():
-            return HostGone(f"target.context: {problem}")
+            return NoWay(f"target.context: {problem}")
         case Unreachable():
-            return HostGone(f"target.context: {problem}{_of(address)}")
+            return NoWay(f"target.context: {problem}{_of(address)}")
         case Unauthorized():
             text = f"the Kubernetes API does not take the credentials{_of(address)}: {problem.message}"
             return HostProblem("Unauthorized", f"target.context: {text}", problem.status)
@@ -40,7 +40,7 @@ def translated(problem: KubeProblem, address: ClusterAddress) -> HostProblem | H
             return HostProblem("NotFound", problem.message or str(problem), problem.status)
         case ApiProblem():
             return HostProblem("Invalid", str(problem), problem.status)
-    return HostGone(str(problem))
+    return NoWay(str(problem))
 
 
 def refused(problem: Forbidden) -> str:
