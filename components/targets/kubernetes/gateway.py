@@ -27,6 +27,8 @@ from runtime.contract.names import HEALTH_PATH
 
 DRAIN_SECONDS = 600
 """A stream may take as long as a request may: a gateway that leaves finishes what runs."""
+KILL_SECONDS = 20
+"""What is left to it after that, and before: it waits itself until no new connection is sent to it."""
 CPU, MEMORY = "100m", "256Mi"
 """What a gateway asks for; it may take more cores where there are any."""
 MEMORY_LIMIT = "1Gi"
@@ -59,8 +61,8 @@ def account(namespace: str, name: str, *, token: bool) -> Manifest:
 def role(namespace: str) -> Manifest:
     """What a gateway may do, in this namespace alone.
 
-    It reads rows, tokens and endpoints, keeps the live counts (rows and scale), says what it has applied (its lease),
-    and reads pods and Deployments to tell why a version has no endpoint.
+    It reads rows, tokens, endpoints and Deployments, keeps the live counts (rows and scale), and says what it has
+    applied and who leads (leases).
     """
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -69,14 +71,13 @@ def role(namespace: str) -> Manifest:
         "rules": [
             {"apiGroups": [""], "resources": ["configmaps"], "verbs": [*READ, "update"]},
             {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [TOKENS], "verbs": READ},
-            {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]},
             {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": READ},
             {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": READ},
-            {"apiGroups": ["apps"], "resources": ["deployments/scale"], "verbs": ["get", "update", "patch"]},
+            {"apiGroups": ["apps"], "resources": ["deployments/scale"], "verbs": ["patch"]},
             {
                 "apiGroups": ["coordination.k8s.io"],
                 "resources": ["leases"],
-                "verbs": [*READ, "create", "update", "patch", "delete"],
+                "verbs": ["get", "create", "update", "patch"],
             },
         ],
     }
@@ -139,7 +140,7 @@ def deployment(namespace: str, declared: ClusterGateway, image: str) -> Manifest
         "automountServiceAccountToken": True,
         "enableServiceLinks": False,
         "securityContext": pod_security(),
-        "terminationGracePeriodSeconds": DRAIN_SECONDS,
+        "terminationGracePeriodSeconds": DRAIN_SECONDS + KILL_SECONDS,
         "topologySpreadConstraints": spread(selector(PART_GATEWAY)),
         "containers": [
             {
@@ -151,6 +152,7 @@ def deployment(namespace: str, declared: ClusterGateway, image: str) -> Manifest
                     *("--cluster", namespace),
                     *("--listen", f"[::]:{GATEWAY_PORT}"),
                     *("--internal", f"[::]:{INTERNAL_PORT}"),
+                    *("--drain-seconds", str(DRAIN_SECONDS)),
                 ],
                 "env": [
                     *process_environment(),
@@ -165,7 +167,6 @@ def deployment(namespace: str, declared: ClusterGateway, image: str) -> Manifest
                 "startupProbe": {**lives, "periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 60},
                 "livenessProbe": {**lives, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6},
                 "readinessProbe": {**ready, "periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 2},
-                "lifecycle": {"preStop": {"sleep": {"seconds": 5}}},  # load balancers and kube-proxy need to see it
                 "volumeMounts": mounts,
                 "terminationMessagePolicy": "FallbackToLogsOnError",
             }

@@ -111,12 +111,10 @@ def test_a_gateway_may_do_what_it_does_and_no_more() -> None:
     writes = {(resource, verb) for resource, verb, _ in rights if verb not in ("get", "list", "watch")}
     assert writes == {
         ("configmaps", "update"),
-        ("deployments/scale", "update"),
         ("deployments/scale", "patch"),
         ("leases", "create"),
         ("leases", "update"),
         ("leases", "patch"),
-        ("leases", "delete"),
     }
 
 
