@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, TypeVar
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, WithJsonSchema, field_validator
 
 from runtime.replica.answers import BadRequest
 from runtime.replica.engines.base import Prompt, Sampling
@@ -32,31 +32,42 @@ def _json_text(value: Any) -> Any:
     return orjson.dumps(value).decode() if isinstance(value, dict) else value
 
 
-Texts = Annotated[list[str], BeforeValidator(_as_list)]
+def _shown(kind: str, **bounds: float) -> WithJsonSchema:
+    """A range for the OpenAPI document; the validators below refuse what is outside it in the protocol's own words."""
+    return WithJsonSchema({"type": kind, **bounds})
+
+
+_STRINGS = {"type": "array", "items": {"type": "string"}}
+Texts = Annotated[list[str], BeforeValidator(_as_list), WithJsonSchema({"anyOf": [{"type": "string"}, _STRINGS]})]
+_KINDS = {"enum": ["json_object", "text"]}
+_FORMAT = {"anyOf": [_KINDS, {"type": "object", "required": ["type"], "properties": {"type": _KINDS}}]}
+Penalty = Annotated[float, _shown("number", minimum=-2, maximum=2)]
 
 
 class Request(BaseModel):
     """What completions and chat share. Unknown fields are ignored; null means absent."""
 
     model: str | None = None
-    max_tokens: int | None = None
+    max_tokens: Annotated[int, _shown("integer", minimum=1)] | None = None
     seed: int | None = None
     stream: bool | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    repetition_penalty: float | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
+    temperature: Annotated[float, _shown("number", minimum=0)] | None = None
+    top_p: Annotated[float, _shown("number", minimum=0, maximum=1)] | None = None
+    top_k: Annotated[int, _shown("integer", minimum=-1)] | None = None
+    repetition_penalty: Annotated[float, _shown("number", exclusiveMinimum=0)] | None = None
+    presence_penalty: Penalty | None = None
+    frequency_penalty: Penalty | None = None
     stop: Texts | None = None
     stop_sequences: Texts | None = None
     stop_tokens: list[int] | None = None
     ignore_eos: bool | None = None
-    logprobs: Annotated[bool, BeforeValidator(_truthy)] = False
-    top_logprobs: int | None = None
-    response_format: Annotated[str, BeforeValidator(_format_type)] | None = None
+    logprobs: Annotated[bool, BeforeValidator(_truthy), WithJsonSchema({})] = False
+    top_logprobs: Annotated[int, _shown("integer", minimum=0, maximum=MAX_TOP_LOGPROBS)] | None = None
+    response_format: Annotated[str, BeforeValidator(_format_type), WithJsonSchema(_FORMAT)] | None = None
     guided_regex: str | None = None
-    guided_json: Annotated[str, BeforeValidator(_json_text)] | None = None
+    guided_json: Annotated[str, BeforeValidator(_json_text), WithJsonSchema({"type": ["string", "object"]})] | None = (
+        None
+    )
     guided_choice: list[str] | None = None
     guided_grammar: str | None = None
     guided_whitespace_pattern: str | None = None
