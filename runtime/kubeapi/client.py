@@ -255,7 +255,7 @@ class KubeClient:
 
     async def headers(self, *, refused: bool = False) -> dict[str, str]:
         """The headers that open the API server."""
-        headers = {"Accept": "application/json", "User-Agent": "inferform"}
+        headers = {"Accept": "application/json, */*", "User-Agent": "inferform"}  # kubelets answer no JSON
         if value := await self.access.credentials.authorization(refused=refused):
             headers["Authorization"] = value
         return headers

@@ -181,6 +181,8 @@ class FakeApi:
         return response
 
     async def _portforward(self, request: web.Request, pod: str) -> web.StreamResponse:
+        if "*/*" not in request.headers["Accept"]:
+            return web.Response(status=406, text="406: Not Acceptable")  # as kubelets do
         port = int(request.query["ports"])
         socket = web.WebSocketResponse(protocols=("v4.channel.k8s.io",))
         await socket.prepare(request)
