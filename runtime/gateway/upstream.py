@@ -83,14 +83,16 @@ class ReplicaConnection(asyncio.Protocol):
 
         It fails with UpstreamLost and UpstreamInvalid.
         """
-        assert self._transport is not None
         self._method, self._sink = method, sink
         self._head = self._loop.create_future()
         self._done = self._loop.create_future()
         self._answered = self._keep = self.reusable = self.is_tunnel = False
         self.first_byte_at = None
         self._payload = 0
-        self._transport.write(head)
+        if self._transport is None:  # lost between the connection and the first request on it
+            self._head.set_exception(UpstreamLost("closed before the request was sent", answered=False))
+        else:
+            self._transport.write(head)
         return self._head
 
     def upload(self, data: bytes) -> None:

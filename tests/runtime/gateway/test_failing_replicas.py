@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import cast
 
 import pytest
 
+from runtime.gateway.upstream import ReplicaConnection, Sink, UpstreamLost
 from tests.runtime.gateway.conftest import MakeReplica
 from tests.runtime.gateway.harness import (
     Connection,
@@ -27,6 +29,27 @@ async def test_a_replica_that_breaks_off_before_its_answer_is_replaced_once(repl
         for _ in range(4):
             assert (await front.request(body=b"hello"))[::2] == (200, b"good")
         assert front.gateway.records.retries == len(bad.heads) > 0
+
+
+async def test_a_replica_that_closes_as_soon_as_it_accepted_is_replaced(replica: MakeReplica) -> None:
+    async def closing(connection: Connection) -> None:
+        """Before a byte of the request was read, perhaps before one was sent."""
+
+    bad, good = await replica("bad", closing), await replica("good")
+    async with fronting(view_of({"v1": [bad.endpoint(), good.endpoint()]})) as front:
+        assert [(await front.request(body=b"hello"))[::2] for _ in range(8)] == [(200, b"good")] * 8
+
+
+def test_a_connection_that_was_lost_before_its_first_request_fails_that_request() -> None:
+    loop = asyncio.new_event_loop()
+    try:
+        connection = ReplicaConnection(loop)
+        connection.connection_lost(None)
+        head = connection.begin(b"POST", b"", cast(Sink, None))
+        with pytest.raises(UpstreamLost, match="before the request was sent"):
+            loop.run_until_complete(head)
+    finally:
+        loop.close()
 
 
 async def test_a_request_is_not_tried_more_than_twice(replica: MakeReplica) -> None:
