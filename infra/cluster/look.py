@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
 from infra.cluster import observe, pods
+from infra.cluster.placing import Placing
 from infra.cluster.pods import Json, name_of
 from infra.cluster.session import Session
 from runtime.contract.cluster import HASH, REPLICA_PORT, SERVICE, version_name
 from runtime.contract.desired import Version
-from runtime.contract.host import VersionFailure, VersionState
+from runtime.contract.host import ReplicaState, VersionFailure, VersionState
 from runtime.contract.names import STATUS_PATH
 from runtime.contract.replica import ReplicaStatus
 from runtime.contract.route import RouteTable
@@ -47,6 +48,7 @@ class Looks:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._heard = Heard()
+        self._placing = Placing(session)
 
     def failure(self, service: str, hash: str) -> VersionFailure | None:
         """The failure that was last seen, to be kept in the row: its pods go with it."""
@@ -74,6 +76,8 @@ class Looks:
         if deployment is None and not mine and row.lease_epoch:
             deployment = await self._session.find(DEPLOYMENTS, name)  # the watch may be a moment behind
         state = self.state(row, table, deployment, mine, events)
+        if said := await self._placing.of(mine):
+            state = state.model_copy(update={"replicas": tuple(_more(each, said) for each in state.replicas)})
         failed = observe.failed_pod(mine, events, self._heard.statuses)
         if failed is not None and state.failure is not None:
             tail = await self._tail(failed, mine)
@@ -153,6 +157,11 @@ class Looks:
                 return ()
             self._heard.tails[key] = tuple(line for line in text.splitlines() if line.strip())
         return self._heard.tails[key]
+
+
+def _more(replica: ReplicaState, said: Mapping[str, str]) -> ReplicaState:
+    more = said.get(replica.replica)
+    return replica.model_copy(update={"detail": f"{replica.detail} ({more})"}) if more else replica
 
 
 def of_version(every: Iterable[Json], service: str, hash: str) -> list[Json]:

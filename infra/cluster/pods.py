@@ -84,6 +84,11 @@ def restarts(pod: Json) -> int:
     return int((_main(pod) or {}).get("restartCount", 0))
 
 
+def is_unschedulable(pod: Json) -> bool:
+    """Has the scheduler found no node?"""
+    return not is_going(pod) and (_condition(pod, "PodScheduled") or {}).get("reason") == "Unschedulable"
+
+
 def is_stuck(pod: Json) -> bool:
     """Does it wait out a back-off, or is it over? A new start of its version begins with a new pod."""
     if is_going(pod):

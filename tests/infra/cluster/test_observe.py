@@ -158,9 +158,7 @@ OUT_OF_MEMORY = {"exitCode": 137, "reason": "OOMKilled", "finishedAt": STARTED}
             "manifest unknown",
         ),
         (
-            pod(
-                container(waiting={"reason": "ImagePullBackOff", "message": f"{BACK_OFF}: ErrImagePull: no such host"})
-            ),
+            pod(container(waiting={"reason": "ImagePullBackOff", "message": f"{BACK_OFF}: ErrImagePull: no host"})),
             [],
             None,
             Phase.IMAGE,
