@@ -55,14 +55,15 @@ def provider(
     """The Kubernetes provider of a context.
 
     The cluster's identity is its context and namespace: a kubeconfig that moves or is written anew replaces nothing.
+    With `render` it writes manifests into that folder, and takes nothing that would name a cluster.
     """
     from pulumi_kubernetes import Provider
 
     return Provider(
         name,
-        context=address.context or None,
-        kubeconfig=address.kubeconfig or None,
-        cluster_identifier="/".join(address.identity),
+        context=(address.context or None) if render is None else None,
+        kubeconfig=(address.kubeconfig or None) if render is None else None,
+        cluster_identifier="/".join(address.identity) if render is None else None,
         enable_config_map_mutable=True,
         render_yaml_to_directory=render,
         opts=pulumi.ResourceOptions(parent=parent),
