@@ -70,7 +70,8 @@ class PortForward:
             elif channel == ERROR and data:
                 self.why = data.decode(errors="replace").strip()
                 break
-        if (error := self._socket.exception()) is not None:
+        error = self._socket.exception()
+        if error is not None and not self.why:
             self.why = str(error)
         self.reader.feed_eof()
 
