@@ -34,7 +34,7 @@ from tools.cluster.parts import FAKE, STAGES, Part, parts
 from tools.cluster.record import Record
 
 CLONE_NEW = 0x00020000 | 0x04000000 | 0x08000000 | 0x20000000 | 0x40000000  # mount, UTS, IPC, process, network
-PART_SECONDS = 60.0
+PART_SECONDS = 120.0
 """How long a part may take until it is ready."""
 LEAST_LIFE = 1.0
 """Seconds between two starts of a part that dies."""

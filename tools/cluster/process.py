@@ -66,8 +66,11 @@ def _start_time(pid: int) -> int:
 
 
 def inside_of(first: Process) -> dict[int, int]:
-    """Number in its own process namespace -> number here, of every process in the namespace of `first`."""
+    """Number in its own process namespace -> number here, of every process in the namespace of `first`; none when it
+    is gone, for the others went with it."""
     found: dict[int, int] = {}
+    if not first.alive():
+        return found
     try:
         namespace = os.readlink(f"/proc/{first.pid}/ns/pid")
     except OSError:

@@ -1,0 +1,1 @@
+"""Promise: `scripts/cluster down` leaves no process, device, mount, cgroup or file."""
