@@ -143,7 +143,7 @@ def components(types: Types) -> dict[str, Spec]:
     """The schemas of the components that this plugin hosts (Construct)."""
     text = {"type": "string"}
     address: dict[str, Spec] = {
-        "state": {**text, "description": "The host's folder: `state` of the Gateway."},
+        "state": {**text, "description": "Where the stack lives: `state` of the Gateway."},
         "endpoint": {**text, "description": "http://HOST:PORT: `endpoint` of the Gateway."},
     }
     secret = {**text, "secret": True}

@@ -54,7 +54,7 @@ class RouteHandler(Handler[RouteInputs]):
     inputs = RouteInputs
     outputs: ClassVar = {
         "endpoint": {"type": "string", "description": "The service's URL."},
-        "generation": {"type": "integer", "description": "Counts the changes of the table; the host's."},
+        "generation": {"type": "integer", "description": "Counts the changes of the table."},
     }
     replace_on = frozenset({"state", "service"})
     observed = "generation"

@@ -42,12 +42,12 @@ class TokenHandler(Handler[TokenInputs]):
     inputs = TokenInputs
     outputs: ClassVar = {
         "token": {"type": "string", "secret": True, "description": "What clients send in the Authorization header."},
-        "present": {"type": "boolean", "description": "Whether the host knew it when it was last looked at."},
+        "present": {"type": "boolean", "description": "Whether it was there when it was last looked at."},
     }
     secrets = frozenset({"token"})
     replace_on = frozenset({"state", "service"})
     observed = "present"
-    missing = "the host has lost it; it gets the token of the state back"
+    missing = "it was lost; the token of the state is put back"
 
     def planned(self, inputs: Values, outputs: Values | None) -> Values:
         """An update keeps the token unless the rotation is higher."""

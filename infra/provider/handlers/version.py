@@ -1,4 +1,4 @@
-"""Version: the immutable description of what runs, declared to the host. It starts nothing; the Rollout does."""
+"""Version: the immutable description of what runs, declared to where it is to run. It starts nothing; the Rollout does."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class VersionHandler(Handler[VersionInputs]):
     description = "An immutable version of a service, named by its content hash; bounds and scaling change in place."
     inputs = VersionInputs
     outputs: ClassVar = {
-        "present": {"type": "boolean", "description": "Whether the host knew it when it was last looked at."}
+        "present": {"type": "boolean", "description": "Whether it was there when it was last looked at."}
     }
     undiffed = frozenset({"template"})  # its hash says whether it changed
     not_repeated = frozenset({"template"})
