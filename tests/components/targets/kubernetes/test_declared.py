@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
 
-from components import Stack
+from components import Gateway, ModelService, Stack
+from components.errors import Refused
 from components.targets.kubernetes.render import manifests
 from infra.plan import Lock, make
 from infra.stackfile import load
@@ -140,3 +144,40 @@ def test_rendered_manifests_are_declared_and_nothing_of_the_plugin_is(program: P
     seen: list[Any] = []
     program(lambda: pulumi.Output.all(stack.services["chat"]["endpoint"]).apply(seen.extend))
     assert seen == ["http://inferform-gateway.inferform:8080/api/predict/chat"]
+
+
+def test_a_program_of_ones_own_declares_gateway_and_service_by_itself(program: Program) -> None:
+    target = {"kind": "kubernetes", "namespace": "llm", "context": "prod"}
+
+    def own() -> ModelService:
+        gateway = Gateway("front", {**target, "image": IMAGES["standard"]})
+        args = {**scripted(), "target": target, "state": gateway.state, "endpoint": gateway.endpoint}
+        return ModelService("chat", args)
+
+    service = program(own)
+    made = program.declared
+    [route] = made.of("Route").values()
+    assert route.inputs["state"] == "kubernetes://prod/llm"
+    assert route.inputs["gateway"] == "http://inferform-gateway.llm:8080"
+    assert route.inputs["versions"]["main"]["hash"] == service.hashes["main"]
+    assert made.of("ModelService")["chat"].inputs == scripted(), "the keys of the stack file alone"
+    assert set(made.of("kubernetes")) == {"front", "chat-cluster"}
+
+
+def test_a_gateway_on_a_cluster_needs_an_image(program: Program) -> None:
+    with pytest.raises(Refused, match="image is missing"):
+        program(lambda: Gateway("front", {"kind": "kubernetes"}))
+    with pytest.raises(Refused, match=r"target\.namespace"):
+        program(lambda: Gateway("front", {"kind": "kubernetes", "namespace": "No"}))
+
+
+def test_documents_are_there_before_the_route_says_so(program: Program) -> None:
+    (program.folder / "docs").mkdir()
+    (program.folder / "docs" / "one.md").write_text("Ottawa is a city.")
+    program(lambda: Stack("dev", config(chat=scripted(knowledge={"documents": "./docs"}))))
+    route = program.declared.of("Route")["chat"]
+    assert route.inputs["knowledge"]["folder"] == "/etc/inferform/knowledge/documents.tar.gz"
+    assert "chat-knowledge:ConfigMap" in route.depends_on
+    documents = program.declared.of("ConfigMap")["chat-knowledge"].inputs["binaryData"]["documents.tar.gz"]
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(documents))) as packed:
+        assert packed.getnames() == ["one.md"]
