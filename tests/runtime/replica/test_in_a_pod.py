@@ -7,6 +7,7 @@ import io
 import json
 import os
 import signal
+import socket
 import sys
 import tarfile
 from collections.abc import AsyncIterator
@@ -20,9 +21,10 @@ import pytest
 from runtime.contract.cluster import GATEWAY_HEADER, TERMINATION_LOG_ENV
 from runtime.contract.desired import Token
 from runtime.contract.host import TokenRecord
-from runtime.contract.replica import Knowledge
+from runtime.contract.replica import Knowledge, Listen
 from runtime.contract.route import RouteTable
 from runtime.knowledge.base import KnowledgeBase
+from runtime.replica.serve import open_socket
 from tests.runtime.knowledge.embedder import BagOfWords
 from tests.runtime.replica.harness import PREFIX, running
 
@@ -164,3 +166,10 @@ async def test_a_packed_file_that_is_none_is_an_error_by_name(tmp_path: Path) ->
     async with running(tmp_path, knowledge=Knowledge(folder=str(archive)), start=False) as replica:
         with pytest.raises(ValueError, match=r"documents\.tar\.gz"):
             await replica.replica.follow_documents()
+
+
+def test_it_listens_on_both_address_families() -> None:
+    listener = open_socket(Listen(host="::"))
+    listener.listen()
+    with listener, socket.create_connection(("127.0.0.1", listener.getsockname()[1]), timeout=5):
+        pass
