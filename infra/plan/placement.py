@@ -150,6 +150,7 @@ class Sizer:
         self.catalog = catalog
         self._known: dict[tuple[Wish, int, int, bool], Held | NotHeld] = {}
         self._reached: dict[tuple[object, ...], Reach] = {}
+        self.weighed: dict[tuple[object, ...], tuple[list[Option], list[Misfit]]] = {}
 
     def hold(self, wish: Wish, *, count: int, room: int, gpu: bool) -> Held | NotHeld:
         """Can `count` devices with `room` bytes each hold it?"""

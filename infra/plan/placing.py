@@ -156,10 +156,17 @@ FEWER = (8, 4, 2, 1)
 def _weigh(
     candidate: Candidate, types: Sequence[InstanceType], sizer: Sizer, most: float | None
 ) -> tuple[list[Option], list[Misfit]]:
-    """The types that hold a version, and those that do not."""
-    results = [evaluate(candidate, each, sizer, spot=most) for each in types]
-    options = [each for each in results if isinstance(each, Option)]
-    return options, [each for each in results if isinstance(each, Misfit)]
+    """The types that hold a version, and those that do not. Versions that want the same are weighed once."""
+    owner, resources = candidate.owner, candidate.owner.resources
+    shape = (resources.cpus, resources.memory_gib, resources.gpus, resources.gpu_fraction)
+    wants = (candidate.wish, candidate.declared.context, candidate.concurrency, candidate.engine, owner.method)
+    key = (*wants, *shape, candidate.public, most, *(each.id for each in types))
+    if key not in sizer.weighed:
+        results = [evaluate(candidate, each, sizer, spot=most) for each in types]
+        options = [each for each in results if isinstance(each, Option)]
+        sizer.weighed[key] = options, [each for each in results if isinstance(each, Misfit)]
+    options, misfits = sizer.weighed[key]
+    return list(options), list(misfits)
 
 
 def _unsized(candidate: Candidate, types: tuple[str, ...]) -> Placed:
