@@ -21,7 +21,8 @@ from __future__ import annotations
 
 from runtime.kubeapi.access import Access, from_kubeconfig, in_cluster
 from runtime.kubeapi.blocking import Blocking
-from runtime.kubeapi.client import KubeClient, Object
+from runtime.kubeapi.client import KubeClient
+from runtime.kubeapi.documents import Object
 from runtime.kubeapi.errors import (
     AlreadyExists,
     ApiProblem,

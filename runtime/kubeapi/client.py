@@ -12,10 +12,10 @@ import aiohttp
 import orjson
 
 from runtime.kubeapi.access import Access
+from runtime.kubeapi.documents import Object, document, error_document, selectors, typed
 from runtime.kubeapi.errors import ApiProblem, KubeProblem, Unreachable, from_status
 from runtime.kubeapi.resources import PODS, Resource
 
-Object = dict[str, Any]
 Objects = list[Object]
 
 CALL_SECONDS = 30.0
@@ -76,12 +76,12 @@ class KubeClient:
     async def create(self, resource: Resource, namespace: str, body: Object, *, dry_run: bool = False) -> Object:
         """Create; raises AlreadyExists."""
         query = {"dryRun": "All"} if dry_run else {}
-        return await self.call("POST", resource, namespace, body=_typed(resource, body), query=query)
+        return await self.call("POST", resource, namespace, body=typed(resource, body), query=query)
 
     async def replace(self, resource: Resource, namespace: str, body: Object, *, subresource: str = "") -> Object:
         """Write an object that was read: with its resourceVersion this is a compare-and-swap. Raises Conflict."""
         name = str(body["metadata"]["name"])
-        return await self.call("PUT", resource, namespace, name, subresource=subresource, body=_typed(resource, body))
+        return await self.call("PUT", resource, namespace, name, subresource=subresource, body=typed(resource, body))
 
     async def merge_patch(
         self, resource: Resource, namespace: str, name: str, patch: Mapping[str, Any], *, subresource: str = ""
@@ -206,7 +206,7 @@ class KubeClient:
                 async with self.open(
                     method, path, about, body=body, query=query, content_type=content_type, timeout=timeout
                 ) as response:
-                    return _document(await response.read())
+                    return document(await response.read())
             except ApiProblem as problem:
                 if problem.status != 429 or problem.retry_after is None or tries == BUSY_TRIES:
                     raise
@@ -249,7 +249,7 @@ class KubeClient:
                     refused = True
                     continue
                 if response.status >= 400:
-                    raise from_status(response.status, _error_document(await response.read()), **about)
+                    raise from_status(response.status, error_document(await response.read()), **about)
                 yield response
                 return
 
@@ -290,25 +290,3 @@ class KubeClient:
 
     def _unreachable(self, error: Exception) -> KubeProblem:
         return Unreachable(self.access.server, str(error) or "it took too long")
-
-
-def selectors(labels: str = "", fields: str = "") -> dict[str, str]:
-    """The query of label and field selectors."""
-    return {key: value for key, value in (("labelSelector", labels), ("fieldSelector", fields)) if value}
-
-
-def _typed(resource: Resource, body: Object) -> Object:
-    return {"apiVersion": resource.api, "kind": resource.kind, **body}
-
-
-def _document(text: bytes) -> Object:
-    try:
-        data = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return {}
-    return data if isinstance(data, dict) else {}
-
-
-def _error_document(text: bytes) -> Object:
-    """The Status of an error answer; a proxy's words become its message."""
-    return _document(text) or {"message": text[:500].decode(errors="replace").strip()}

@@ -12,7 +12,8 @@ from typing import Literal
 import aiohttp
 import orjson
 
-from runtime.kubeapi.client import CONNECT_SECONDS, KubeClient, Object, selectors
+from runtime.kubeapi.client import CONNECT_SECONDS, KubeClient
+from runtime.kubeapi.documents import Object, selectors
 from runtime.kubeapi.errors import ApiProblem, Gone, KubeProblem, Unreachable, from_status
 from runtime.kubeapi.resources import Resource
 
