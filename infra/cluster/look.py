@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from infra.cluster import observe, pods
 from infra.cluster.placing import Placing
-from infra.cluster.pods import Json, name_of
+from infra.cluster.pods import Json, PodFailure, name_of
 from infra.cluster.session import Session
 from runtime.contract.cluster import HASH, REPLICA_PORT, SERVICE, version_name
 from runtime.contract.desired import Version
@@ -141,7 +141,7 @@ class Looks:
                 found.setdefault(about, []).append(event)
         return found
 
-    async def _tail(self, failed: pods.PodFailure, mine: Iterable[Json]) -> tuple[str, ...]:
+    async def _tail(self, failed: PodFailure, mine: Iterable[Json]) -> tuple[str, ...]:
         """The last lines of a failed container's log, asked for once a run of it."""
         if not failed.container:
             return ()

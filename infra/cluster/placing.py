@@ -38,5 +38,5 @@ class Placing:
                 self._again = float("inf")
             except KubeProblem:
                 return {}
-        nodes, there = self._seen
-        return {name_of(pod): said for pod in unplaced if (said := lacks(pod, nodes, there))}
+        seen = self._seen
+        return {name_of(pod): said for pod in unplaced if (said := lacks(pod, *seen))}

@@ -213,8 +213,7 @@ class Versions:
             table = await self._routes.table(service)
             self._refuse_routed(row, table)
             await self._idle(row, table)
-            going = {"deleting": True, "lease_until": 0.0, "temporary": None}
-            _, row = await self._change(service, hash, lambda each: replace(each, **going), epoch)
+            _, row = await self._change(service, hash, _going, epoch)
             await self._scale(row, table)
             limit = row.record.template.drain_seconds + EXIT_SECONDS
             every = await self._session.follow("pods")
@@ -267,6 +266,10 @@ class Versions:
                 text = f"Deployment {name_of(deployment)} runs and nothing declares it"
                 found.append(Drift(service=key[0], hash=key[1], text=text))
         return found
+
+
+def _going(row: Version) -> Version:
+    return replace(row, deleting=True, lease_until=0, temporary=None)
 
 
 @contextmanager

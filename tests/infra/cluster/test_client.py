@@ -213,7 +213,12 @@ def test_a_drain_waits_for_the_gateways(client: ClusterClient, thread: ClusterTh
     thread.cluster.busy_with = [f"chat/{HASH}"]
     thread.do(thread.cluster.report)
     done = threading.Event()
-    waiter = threading.Thread(target=lambda: (client.drain("chat", HASH), done.set()))
+
+    def drain() -> None:
+        client.drain("chat", HASH)
+        done.set()
+
+    waiter = threading.Thread(target=drain)
     waiter.start()
     assert not done.wait(0.4)
     thread.cluster.busy_with = []

@@ -38,7 +38,8 @@ def test_a_node_without_enough_left_says_how_much_it_has() -> None:
     there = [pod("a", memory="5Gi"), {**pod("a", memory="3Gi"), "status": {"phase": "Succeeded"}}]
     assert lacks(pod(memory="4Gi"), [node("a")], there) == "node a has 3.0 GiB of 4.0 GiB memory free"
     assert lacks(pod(memory="2Gi"), [node("a")], there) == ""
-    gpu = pod(**{"nvidia.com/gpu": "1"})
+    gpu = pod()
+    gpu["spec"]["containers"][0]["resources"]["requests"]["nvidia.com/gpu"] = "1"
     assert lacks(gpu, [node("a")], []) == "node a has 0 of 1 nvidia.com/gpu free"
 
 

@@ -57,7 +57,7 @@ def test_a_host_that_lost_it_gets_the_one_of_the_state(
     id, outputs = handler.create(*inputs(host.state), operation)
     host.tokens.clear()
     values, args = inputs(host.state, rotation)
-    assert "state back" in handler.drift(id, values, outputs)
+    assert "put back" in handler.drift(id, values, outputs)
     restored = handler.update(id, inputs(host.state)[0], outputs, values, args, operation)
     assert (restored["token"] == outputs["token"]) is (rotation == 1)
 
