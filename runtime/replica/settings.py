@@ -43,7 +43,8 @@ class SettingsFile:
         """Read once; raises OSError or BrokenSettings when that fails."""
         self._path, self._clock, self._every, self._now = path, clock, every_seconds, now
         self.in_pod = path.is_dir()
-        self._files = (path / TOKENS_FILE, path / ROUTE_FILE) if self.in_pod else (path,)
+        self._tokens, self._route = path / TOKENS_FILE, path / ROUTE_FILE
+        self._files = (self._tokens, self._route) if self.in_pod else (path,)
         self._ends = float("inf")  # when what was read changes by itself: a token's overlap
         self._stamp = self._look()
         self._settings = self._read()
@@ -92,9 +93,8 @@ class SettingsFile:
         if not self.in_pod:
             return _parsed(self._path, ServiceSettings.from_json)
         now = self._now()
-        tokens, routes = self._files
-        token = _parsed(tokens, Token.from_json) if tokens.exists() else None
-        route = _parsed(routes, RouteTable.from_json) if routes.exists() else None
+        token = _parsed(self._tokens, Token.from_json) if self._tokens.exists() else None
+        route = _parsed(self._route, RouteTable.from_json) if self._route.exists() else None
         ends = token is not None and token.before and now < token.before_until
         self._ends = token.before_until if token is not None and ends else float("inf")
         return service_settings(route, token, now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -115,3 +116,45 @@ def test_an_address_without_host_and_port_is_refused(listen: str) -> None:
 def test_a_free_port_is_taken_for_port_0() -> None:
     with bind("127.0.0.1:0") as bound:
         assert bound.getsockname()[1] > 0
+
+
+def test_both_address_families_are_answered_on_the_unspecified_address() -> None:
+    with bind("[::]:0") as bound:
+        bound.listen()
+        with socket.create_connection(("127.0.0.1", bound.getsockname()[1]), timeout=5):
+            pass
+
+
+async def test_for_a_while_after_sigterm_it_says_not_ready_and_still_serves(
+    replica: MakeReplica, tmp_path: Path
+) -> None:
+    one = await replica()
+
+    async def ask(raw: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection(*listening.getsockname())
+        writer.write(raw)
+        try:
+            return await asyncio.wait_for(reader.read(), 10)
+        finally:
+            writer.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        view = view_of({"v1": [one.endpoint()]}).to_json()
+        with running(tmp_path, listening, view, "--drain-delay", "3") as child:
+            health = b"GET /-/health HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"
+            assert (await ask(health)).startswith(b"HTTP/1.1 200")
+            child.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(3):
+                while not (await ask(health)).startswith(b"HTTP/1.1 503"):
+                    pass
+            assert (await ask(post(lines=b"Connection: close\r\n"))).startswith(b"HTTP/1.1 200")
+            assert await asyncio.to_thread(child.wait, 15) == 0
+
+
+def test_a_cluster_without_any_access_is_one_line(tmp_path: Path) -> None:
+    environment = {**os.environ, "KUBECONFIG": str(tmp_path / "none")}
+    environment.pop("KUBERNETES_SERVICE_HOST", None)
+    options = ("--cluster", "llm", "--listen", "127.0.0.1:0", "--internal", "127.0.0.1:0")
+    done = subprocess.run([*COMMAND, *options], capture_output=True, text=True, env=environment, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("runtime.gateway: llm: there is no kubeconfig: looked at ")
