@@ -8,14 +8,24 @@ Nobody knows the nodes of such a cluster, so the size follows from the version a
 from __future__ import annotations
 
 import math
+from datetime import date
 
-from catalog import InstanceType
+from catalog import InstanceType, Verified
 from infra.plan.document import Term
 from infra.plan.fit import Split, total
 from infra.plan.placement import ACCELERATED, Held, Option, Sizer
 from infra.plan.version import CONCURRENCY, Candidate
 
-ANY_NODE = InstanceType.model_construct(id="any node", cloud="own", family="", vcpus=0, memory_gib=0)
+ANY_NODE = InstanceType(
+    id="any node",
+    cloud="own",
+    family="",
+    vcpus=0,
+    memory_gib=0,
+    verified=Verified.COMPUTED,
+    source="no fact of any catalog",
+    date=date(1970, 1, 1),
+)
 """Stands where a type would: no price, no size."""
 ROOMS = (4, 8, 16, 32, 64)
 """GiB of memory that are tried. What needs more is placed on a type that has it."""

@@ -59,7 +59,7 @@ def provider(
     """
     from pulumi_kubernetes import Provider
 
-    return Provider(
+    made: pulumi.ProviderResource = Provider(
         name,
         context=(address.context or None) if render is None else None,
         kubeconfig=(address.kubeconfig or None) if render is None else None,
@@ -68,6 +68,7 @@ def provider(
         render_yaml_to_directory=render,
         opts=pulumi.ResourceOptions(parent=parent),
     )
+    return made
 
 
 def declare(
