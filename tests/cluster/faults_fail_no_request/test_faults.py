@@ -11,21 +11,14 @@ from tests.e2e.harness import SteadyLoad, ask, scripted
 from tools.cluster.layout import NODE
 
 
-def names(project: ClusterProject, part: str) -> set[str]:
-    """Pods of a part that are ready and not on their way out."""
-    return {
-        pod["metadata"]["name"]
-        for pod in project.pods({PART: part})
-        if "deletionTimestamp" not in pod["metadata"]
-        and any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
-    }
-
-
 def settle(project: ClusterProject, part: str, gone: set[str], count: int) -> None:
     """Until `count` pods of the part are ready and those are not among them."""
-    project.wait_until(
-        lambda: len(names(project, part)) >= count and not names(project, part) & gone, 90, f"{count} pods of {part}"
-    )
+
+    def settled() -> bool:
+        ready = project.ready({PART: part})
+        return len(ready) >= count and not ready & gone
+
+    project.wait_until(settled, 90, f"{count} pods of {part}")
 
 
 def test_no_request_fails_while_pods_the_leader_and_the_api_server_go(project: ClusterProject) -> None:
@@ -35,7 +28,7 @@ def test_no_request_fails_while_pods_the_leader_and_the_api_server_go(project: C
     settle(project, PART_VERSION, set(), 2)
     settle(project, PART_GATEWAY, set(), 2)
     with SteadyLoad(project.endpoint, "chat", token, rate=10) as load:
-        victim = min(names(project, PART_VERSION))
+        victim = min(project.ready({PART: PART_VERSION}))
         project.kubectl("delete", "pod", victim, "--wait=false")  # drains: its streams end
         settle(project, PART_VERSION, {victim}, 2)
         load.wait_for(10)
@@ -44,7 +37,7 @@ def test_no_request_fails_while_pods_the_leader_and_the_api_server_go(project: C
         project.kubectl("delete", "pod", leader, "--wait=false")
         settle(project, PART_GATEWAY, {leader}, 2)
         project.wait_until(
-            lambda: project.get("lease", LEADER)["spec"].get("holderIdentity") in names(project, PART_GATEWAY),
+            lambda: project.get("lease", LEADER)["spec"].get("holderIdentity") in project.ready({PART: PART_GATEWAY}),
             60,
             "another gateway leads",
         )
@@ -54,11 +47,11 @@ def test_no_request_fails_while_pods_the_leader_and_the_api_server_go(project: C
         load.wait_for(20)
         project.cluster.wait_until(lambda: answers(project), 60, "the API server is back")
 
-        before = names(project, PART_VERSION)
+        before = project.ready({PART: PART_VERSION})
         project.cluster.kubectl("drain", NODE, f"--pod-selector={PART}={PART_VERSION}", "--timeout=5s", *UNSAFE)
         project.cluster.kubectl("uncordon", NODE)
         settle(project, PART_VERSION, set(), 2)
-        assert names(project, PART_VERSION) != before
+        assert project.ready({PART: PART_VERSION}) != before
         load.wait_for(10)
     assert ask(project.endpoint, "chat", token).text == "still here"
     project.assert_no_changes()
@@ -83,7 +76,7 @@ def test_a_killed_replica_breaks_only_what_it_streams(project: ClusterProject) -
     token = project.token()
     settle(project, PART_VERSION, set(), 2)
     with SteadyLoad(project.endpoint, "chat", token, rate=10, streams=0) as load:
-        victim = min(names(project, PART_VERSION))
+        victim = min(project.ready({PART: PART_VERSION}))
         project.kubectl("delete", "pod", victim, "--force", "--grace-period=0", "--wait=false")
         settle(project, PART_VERSION, {victim}, 2)
         load.wait_for(10)

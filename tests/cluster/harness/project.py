@@ -65,6 +65,10 @@ class ClusterProject(Project):
         """Its pods with these labels."""
         return self.items("pods", "--selector", ",".join(f"{key}={value}" for key, value in labels.items()))
 
+    def ready(self, labels: Mapping[str, str]) -> set[str]:
+        """The names of its pods with these labels that are ready and not on their way out."""
+        return {pod["metadata"]["name"] for pod in self.pods(labels) if is_ready(pod)}
+
     def token(self, service: str = "chat") -> str:
         """The service's present token, from the Secret."""
         kept = self.get("secret", TOKENS)["data"][service]
@@ -103,3 +107,9 @@ class ClusterProject(Project):
 
     def _there(self) -> bool:
         return bool(self.cluster.kubectl("get", "namespace", self.namespace, "--ignore-not-found"))
+
+
+def is_ready(pod: Mapping[str, Any]) -> bool:
+    """Does it take requests, and stay?"""
+    conditions = {each["type"]: each["status"] for each in pod["status"].get("conditions", [])}
+    return conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]

@@ -16,7 +16,7 @@ def test_it_starts_with_as_many_replicas_as_serve_and_no_request_fails(project: 
     old = ask(project.endpoint, "chat", token).version
     # Another hand scales, as an autoscaler or an operator would: the plan never writes a count.
     project.kubectl("scale", "deployment", f"chat-{old}", "--replicas=4")
-    project.wait_until(lambda: ready(project, old) == 4, 90, "four replicas")
+    project.wait_until(lambda: len(project.ready({HASH: old})) == 4, 90, "four replicas")
     project.assert_no_changes()
     with SteadyLoad(project.endpoint, "chat", token, rate=10) as load:
         project.write({"chat": scripted("two", replicas=BOUNDS)})
@@ -24,18 +24,9 @@ def test_it_starts_with_as_many_replicas_as_serve_and_no_request_fails(project: 
         project.up()
         new = ask(project.endpoint, "chat", token).version
         assert new != old
-        assert ready(project, new) == 4, "capacity is carried over before the route moves"
+        assert len(project.ready({HASH: new})) == 4, "capacity is carried over before the route moves"
         load.wait_for(20)
         assert set(load.verdict.texts) == {"one", "two"}
     assert {pod["metadata"]["labels"][HASH] for pod in project.pods({PART: PART_VERSION})} == {new}
     assert project.token() == token
     project.assert_no_changes()
-
-
-def ready(project: ClusterProject, hash: str) -> int:
-    """Ready pods of a version."""
-    return sum(
-        any(condition["type"] == "Ready" and condition["status"] == "True" for condition in pod["status"]["conditions"])
-        for pod in project.pods({PART: PART_VERSION, HASH: hash})
-        if "deletionTimestamp" not in pod["metadata"]
-    )
