@@ -65,6 +65,9 @@ def build(
     accelerator: Annotated[
         Accelerator | None, typer.Option("--accelerator", help="Default: cpu for standard, else nvidia.")
     ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="With today's Debian packages; nothing of earlier builds is used.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was built as JSON.")] = False,
 ) -> None:
     """Build the image of a method with buildah, podman or docker, whichever is there, and pin its digest.
@@ -94,7 +97,7 @@ def build(
             "--accelerator": accelerator.value if accelerator else "",
         }
         given = [word for name, value in options.items() if value for word in (name, value)]
-        built = json.loads(_run([*given, *(["--bootstrap"] if bootstrap else [])]))
+        built = json.loads(_run([*given, *(["--bootstrap"] if bootstrap else []), *(["--fresh"] if fresh else [])]))
         change = pin_image(read_lock(folder), method.value, built["reference"])
     except LockError as bad:
         raise Failure(str(bad), "nothing was pinned") from bad

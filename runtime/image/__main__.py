@@ -26,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
     base.add_argument("--bootstrap", action="store_true")
     options.add_argument("--ca-bundle", type=Path, metavar="FILE")
     options.add_argument("--output", type=Path, metavar="FILE.tar")
+    options.add_argument("--fresh", action="store_true", help="today's Debian packages, nothing from earlier builds")
     options.add_argument("--cached", action="store_true", help="keep an --output of the same content")
     return options
 
@@ -42,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
             ca_bundle=chosen.ca_bundle,
             archive=chosen.output.absolute() if chosen.output else None,
             reuse=chosen.cached,
+            fresh=chosen.fresh,
         )
         built = build(wanted, order, Progress())
     except ImageProblem as problem:

@@ -35,10 +35,10 @@ def base_name(recipe: Recipe) -> str:
     return f"localhost/inferform-base:{SUITE}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
 
 
-def ensure_base(engine: Engine, recipe: Recipe, progress: Progress) -> str:
+def ensure_base(engine: Engine, recipe: Recipe, progress: Progress, *, fresh: bool = False) -> str:
     """Make the base unless the engine has it; returns its name. Raises ImageProblem."""
     name = base_name(recipe)
-    if engine.has(name):
+    if not fresh and engine.has(name):
         return name
     program = shutil.which("debootstrap") or shutil.which("debootstrap", path="/usr/sbin")
     if program is None:

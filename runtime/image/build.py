@@ -6,20 +6,21 @@ import json
 import re
 import tarfile
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runtime.contract.document import Document
 from runtime.image.bootstrap import base_name, ensure_base
 from runtime.image.console import Progress
-from runtime.image.context import context_files, context_hash, write_context
+from runtime.image.context import Files, context_hash, image_files, parts_files, write_context
 from runtime.image.engines import Engine, find_engine
 from runtime.image.problem import ImageProblem
 from runtime.image.recipe import Recipe
 from runtime.image.secrets import write_secrets
 
 LOCAL = "localhost/inferform"
+PARTS = "localhost/inferform-parts"
 REGISTRY = re.compile(r"[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
 
 
@@ -52,6 +53,8 @@ class Order:
     archive: Path | None = None
     reuse: bool = False
     """Do nothing where the archive is of the same content already."""
+    fresh: bool = False
+    """Make base and parts anew, with today's Debian packages."""
 
 
 def repository(push: str) -> str:
@@ -74,20 +77,21 @@ def build(recipe: Recipe, order: Order, progress: Progress, *, find: Callable[[]
         raise ImageProblem(f"--output: there is no folder {order.archive.parent}", "make it first")
     if order.bootstrap:
         recipe = replace(recipe, base=base_name(recipe))
-    files = context_files(recipe)
+    below = parts_files(recipe)
+    parts = f"{PARTS}:{recipe.method.value}-{context_hash(below)[:12]}"
+    files = image_files(recipe, parts)
     tag = f"{name}:{recipe.method.value}-{context_hash(files)[:12]}"
     if order.reuse and (known := _known(order.archive, tag)):
         return known.model_copy(update={"cached": True, "seconds": progress.seconds})
     with tempfile.TemporaryDirectory(prefix="inferform-image-") as scratch:
-        context, hidden = Path(scratch) / "context", Path(scratch) / "secrets"
-        hidden.mkdir(mode=0o700)
+        hidden = Path(scratch)
         secrets = write_secrets(hidden, order.ca_bundle)
-        write_context(files, context)
         engine = find()
-        if order.bootstrap:
-            ensure_base(engine, recipe, progress)
-        progress.step(f"building {tag} with {engine.name}")
-        engine.build(context, tag, secrets, lambda line: _show(line, progress))
+        if order.fresh or not engine.has(parts):
+            if order.bootstrap:
+                ensure_base(engine, recipe, progress, fresh=order.fresh)
+            _build(engine, parts, below, secrets, progress, fresh=order.fresh)
+    _build(engine, tag, files, {}, progress)
     digest, size = engine.digest(tag), engine.size(tag)
     if order.archive:
         progress.step(f"writing {order.archive}")
@@ -113,6 +117,15 @@ def build(recipe: Recipe, order: Order, progress: Progress, *, find: Callable[[]
     if order.archive:
         _receipt(order.archive).write_text(built.to_json())
     return built
+
+
+def _build(
+    engine: Engine, tag: str, files: Files, secrets: Mapping[str, Path], progress: Progress, *, fresh: bool = False
+) -> None:
+    progress.step(f"building {tag} with {engine.name}")
+    with tempfile.TemporaryDirectory(prefix="inferform-image-") as context:
+        write_context(files, Path(context))
+        engine.build(Path(context), tag, secrets, lambda line: _show(line, progress), fresh=fresh)
 
 
 def archive_digest(archive: Path) -> str:

@@ -25,19 +25,24 @@ Files = Mapping[str, bytes]
 """Path in the context to content."""
 
 
-def context_files(recipe: Recipe, root: Path = ROOT) -> Files:
-    """All files of the context."""
+def parts_files(recipe: Recipe, root: Path = ROOT) -> Files:
+    """The context of all but our own sources."""
     files = {
         "Containerfile": containerfile(recipe).encode(),
         "pins/constraints.txt": recipe.constraints.encode(),
         "pins/requirements.txt": "".join(f"{line}\n" for line in recipe.requirements).encode(),
-        **{f"source/{name}": content for name, content in _sources(root).items()},
         **{f"model/{name}": (root / name).read_bytes() for name in REPACKS},
     }
     if recipe.engine_requirements:
         files["engine/requirements.txt"] = recipe.engine_requirements.encode()
         files["engine/constraints.txt"] = recipe.engine_constraints.encode()
     return files
+
+
+def image_files(recipe: Recipe, parts: str, root: Path = ROOT) -> Files:
+    """The context of the image on top of the image `parts`."""
+    sources = {f"source/{name}": content for name, content in _sources(root).items()}
+    return {"Containerfile": containerfile(recipe, parts).encode(), **sources}
 
 
 def context_hash(files: Files) -> str:

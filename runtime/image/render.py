@@ -13,8 +13,11 @@ USER = 65532
 """Numeric, so that Kubernetes can see without the image's passwd that it is not root."""
 
 
-def containerfile(recipe: Recipe) -> str:
-    """The Containerfile's text; it names files of the context (`context.py`) and no address but the base's."""
+def containerfile(recipe: Recipe, parts: str = "") -> str:
+    """The Containerfile of the parts, or of the image on top of `parts`: a changed source builds that alone.
+
+    It names files of the context (`context.py`) and no address but the base's.
+    """
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(
         loader=loader,
@@ -24,5 +27,5 @@ def containerfile(recipe: Recipe) -> str:
         keep_trailing_newline=True,
     )
     return environment.get_template("Containerfile.j2").render(
-        recipe=recipe, home=HOME, user=USER, venv=f"{HOME}/venv", engine=f"{HOME}/vllm"
+        recipe=recipe, parts=parts, home=HOME, user=USER, venv=f"{HOME}/venv", engine=f"{HOME}/vllm"
     )

@@ -13,7 +13,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder that is PATH, with the few programs that the fakes need."""
     folder = tmp_path / "programs"
     folder.mkdir()
-    for name in ("sh", "cp"):
+    for name in ("sh", "cp", "rm"):
         found = shutil.which(name)
         assert found
         (folder / name).symlink_to(found)

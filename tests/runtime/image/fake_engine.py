@@ -13,7 +13,7 @@ case "$1 $2" in
   "image inspect") echo 2000000000 ;;
   "build "*)
     eval context=\\${{$#}}
-    cp -r "$context" "{folder}/context"
+    rm -rf "{folder}/context"; cp -r "$context" "{folder}/context"
     echo "STEP 1/2: FROM base"; echo "resolving"; {build} ;;
   "push --digestfile")
     if [ -n "{refused}" ]; then echo "Getting image source"; echo "{refused}"; exit 125; fi
