@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.cluster.harness import ClusterProject
-from tests.e2e.harness import SteadyLoad, ask, scripted
+from tests.cluster.harness import ClusterProject, small
+from tests.e2e.harness import SteadyLoad, ask
 
 SHORT = {"timeouts": {"schedule": 5, "image": 60}}
 ABSENT = "registry.invalid/nobody/nothing@sha256:" + "1" * 64
 BROKEN: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "engine": (
-        scripted("bad", engineArgs={"failStart": {"phase": "engine", "reason": "out of memory"}}),
+        small("bad", engineArgs={"failStart": {"phase": "engine", "reason": "out of memory"}}),
         ("phase engine", "out of memory"),
     ),
-    "cores": (scripted("bad", resources={"cpus": 500}, rollout=SHORT), ("phase schedule", "cpu")),
+    "cores": (small("bad", resources={"cpus": 500}, rollout=SHORT), ("phase schedule", "cpu")),
 }
 
 
 def test_the_update_fails_with_the_clusters_words_and_the_old_version_serves(project: ClusterProject) -> None:
-    good = scripted("good")
+    good = small("good")
     project.write({"chat": good})
     project.up()
     token = project.token()
@@ -37,7 +37,7 @@ def test_the_update_fails_with_the_clusters_words_and_the_old_version_serves(pro
         assert "phase image" in output, output
         assert "registry.invalid" in output, output
         project.changes_of_target = usual
-        project.write({"chat": good, "fine": scripted("fine")})
+        project.write({"chat": good, "fine": small("fine")})
         project.up()
         assert set(load.verdict.texts) == {"good"}
     assert ask(project.endpoint, "fine", project.token("fine")).text == "fine"
@@ -46,13 +46,13 @@ def test_the_update_fails_with_the_clusters_words_and_the_old_version_serves(pro
 
 def test_a_quota_refuses_at_the_api_server_and_one_broken_service_holds_up_no_other(project: ClusterProject) -> None:
     quotas = {"small": {"cpus": 1}}
-    inside = scripted("inside", resources={"quota": "small", "cpus": 0.2})
-    project.write({"inside": inside, "other": scripted("other")}, quotas=quotas)
+    inside = small("inside", resources={"quota": "small", "cpus": 0.2})
+    project.write({"inside": inside, "other": small("other")}, quotas=quotas)
     project.up()
     # The plan refuses what is above the declared quota, so the cluster's own has to be smaller than declared.
     project.kubectl("patch", "resourcequota", "small", "--type=merge", '-p={"spec":{"hard":{"requests.cpu":"300m"}}}')
-    changed = scripted("changed", resources={"quota": "small", "cpus": 0.2}, rollout=SHORT)
-    project.write({"inside": changed, "other": scripted("moved on")}, quotas=quotas)
+    changed = small("changed", resources={"quota": "small", "cpus": 0.2}, rollout=SHORT)
+    project.write({"inside": changed, "other": small("moved on")}, quotas=quotas)
     output = project.up("--continue-on-error", code=1)
     assert "quota" in output, output
     assert ask(project.endpoint, "other", project.token("other")).text == "moved on"

@@ -6,8 +6,8 @@ import os
 import signal
 
 from runtime.contract.cluster import GATEWAY, HASH, LEADER, PART, PART_GATEWAY, PART_VERSION
-from tests.cluster.harness import ClusterProject
-from tests.e2e.harness import SteadyLoad, ask, scripted
+from tests.cluster.harness import ClusterProject, small
+from tests.e2e.harness import SteadyLoad, ask
 from tools.cluster.layout import NODE
 
 
@@ -22,7 +22,7 @@ def settle(project: ClusterProject, part: str, gone: set[str], count: int) -> No
 
 
 def test_no_request_fails_while_pods_the_leader_and_the_api_server_go(project: ClusterProject) -> None:
-    project.write({"chat": scripted("still here", engineArgs={"tokensPerSecond": 20}, replicas={"min": 2, "max": 2})})
+    project.write({"chat": small("still here", engineArgs={"tokensPerSecond": 20}, replicas={"min": 2, "max": 2})})
     project.up()
     token = project.token()
     settle(project, PART_VERSION, set(), 2)
@@ -71,7 +71,7 @@ def answers(project: ClusterProject) -> bool:
 
 
 def test_a_killed_replica_breaks_only_what_it_streams(project: ClusterProject) -> None:
-    project.write({"chat": scripted("still here", replicas={"min": 2, "max": 2})})
+    project.write({"chat": small("still here", replicas={"min": 2, "max": 2})})
     project.up()
     token = project.token()
     settle(project, PART_VERSION, set(), 2)

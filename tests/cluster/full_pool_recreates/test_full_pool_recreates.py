@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.cluster.harness import ClusterProject
-from tests.e2e.harness import SteadyLoad, scripted
+from tests.cluster.harness import ClusterProject, small
+from tests.e2e.harness import SteadyLoad
 
 TYPE = "ecs.c7.large"  # 2 cores, as the test cluster's node claims to be
 
@@ -14,7 +14,7 @@ def config(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """One service that takes most of the pool's only node, and the pool."""
     resources = {"group": "pool", "cpus": 1.2, "memoryGiB": 1}
     groups = {"pool": {"instanceTypes": [TYPE], "nodes": {"min": 1, "max": 1}}}
-    return {"chat": scripted(text, resources=resources, limits={"holdSeconds": 60})}, {"resourceGroups": groups}
+    return {"chat": small(text, resources=resources, limits={"holdSeconds": 60})}, {"resourceGroups": groups}
 
 
 def test_requests_wait_and_none_fails_as_the_preview_had_said(project: ClusterProject) -> None:

@@ -3,6 +3,6 @@
 from tests.cluster.harness.balancer import Balancer, addresses
 from tests.cluster.harness.cluster import Cluster, ClusterCommandFailed
 from tests.cluster.harness.namespace import Namespace, pod
-from tests.cluster.harness.project import ClusterProject
+from tests.cluster.harness.project import ClusterProject, small
 
-__all__ = ["Balancer", "Cluster", "ClusterCommandFailed", "ClusterProject", "Namespace", "addresses", "pod"]
+__all__ = ["Balancer", "Cluster", "ClusterCommandFailed", "ClusterProject", "Namespace", "addresses", "pod", "small"]

@@ -10,11 +10,17 @@ from typing import Any
 
 from runtime.contract.cluster import GATEWAY, GATEWAY_PORT, MANAGED_BY, TOKENS
 from tests.cluster.harness.cluster import Cluster, ClusterCommandFailed
-from tests.e2e.harness.project import Config, Project
+from tests.e2e.harness.project import Config, Project, scripted
 from tools import build
 from tools.cluster.layout import CONTEXT
 
 MANAGED = ",".join(f"{key}={value}" for key, value in MANAGED_BY.items())
+
+
+def small(text: str = "hello from one", **changes: Any) -> Config:
+    """A service on the scripted engine, of a size that the test cluster's node has room for many of."""
+    resources = {"cpus": 0.1, "memoryGiB": 0.5, **changes.pop("resources", {})}
+    return scripted(text, resources=resources, **changes)
 
 
 class ClusterProject(Project):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from tests.cluster.harness import ClusterProject, Namespace
-from tests.e2e.harness import ask, scripted
+from tests.cluster.harness import ClusterProject, Namespace, small
+from tests.e2e.harness import ask
 
 
 def test_what_was_there_is_as_it_was(project: ClusterProject, namespace: Namespace) -> None:
     namespace.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "theirs"}, "data": {"a": "b"}})
     before = project.cluster.get("namespace", namespace.name)["metadata"]
     project.namespace = namespace.name
-    project.write({"chat": scripted("guest")})
+    project.write({"chat": small("guest")})
     project.up()
     assert ask(project.endpoint, "chat", project.token()).text == "guest"
     during = project.cluster.get("namespace", namespace.name)["metadata"]

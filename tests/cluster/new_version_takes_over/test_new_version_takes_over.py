@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from runtime.contract.cluster import HASH, PART, PART_VERSION
-from tests.cluster.harness import ClusterProject
-from tests.e2e.harness import SteadyLoad, ask, scripted
+from tests.cluster.harness import ClusterProject, small
+from tests.e2e.harness import SteadyLoad, ask
 
 BOUNDS = {"min": 1, "max": 4}
 
 
 def test_it_starts_with_as_many_replicas_as_serve_and_no_request_fails(project: ClusterProject) -> None:
-    project.write({"chat": scripted("one", replicas=BOUNDS)})
+    project.write({"chat": small("one", replicas=BOUNDS)})
     project.up()
     token = project.token()
     old = ask(project.endpoint, "chat", token).version
@@ -19,7 +19,7 @@ def test_it_starts_with_as_many_replicas_as_serve_and_no_request_fails(project: 
     project.wait_until(lambda: len(project.ready({HASH: old})) == 4, 90, "four replicas")
     project.assert_no_changes()
     with SteadyLoad(project.endpoint, "chat", token, rate=10) as load:
-        project.write({"chat": scripted("two", replicas=BOUNDS)})
+        project.write({"chat": small("two", replicas=BOUNDS)})
         assert "replace" not in project.changes().values()
         project.up()
         new = ask(project.endpoint, "chat", token).version

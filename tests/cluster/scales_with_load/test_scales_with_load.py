@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from runtime.contract.cluster import HASH, PART, PART_VERSION
-from tests.cluster.harness import ClusterProject
-from tests.e2e.harness import SteadyLoad, ask, scripted
+from tests.cluster.harness import ClusterProject, small
+from tests.e2e.harness import SteadyLoad, ask
 
 REPLICAS = {
     "min": 0,
@@ -18,7 +18,7 @@ REPLICAS = {
 
 def test_from_one_to_four_to_none_and_back(project: ClusterProject) -> None:
     slow = {"tokensPerSecond": 4, "tokens": 8}
-    project.write({"chat": scripted("scaled", replicas=REPLICAS, engineArgs=slow)})
+    project.write({"chat": small("scaled", replicas=REPLICAS, engineArgs=slow)})
     project.up()
     token = project.token()
     digest = ask(project.endpoint, "chat", token).version

@@ -9,8 +9,8 @@ from typing import Any
 import websocket
 
 from runtime.contract.cluster import GATEWAY, HASH, PART, PART_VERSION
-from tests.cluster.harness import ClusterProject
-from tests.e2e.harness import ask, ask_stream, scripted
+from tests.cluster.harness import ClusterProject, small
+from tests.e2e.harness import ask, ask_stream
 
 DEFAULT = {"model": "SmolLM2-135M-Instruct", "method": "standard", "resources": {"cpus": 1, "memoryGiB": 3}}
 
@@ -43,7 +43,7 @@ def over_websocket(project: ClusterProject, service: str, token: str, *prompts: 
 
 
 def test_every_protocol_answers_and_destroy_leaves_nothing(project: ClusterProject) -> None:
-    services = {"chat": scripted("hello from a pod"), "my_model": DEFAULT}
+    services = {"chat": small("hello from a pod"), "my_model": DEFAULT}
     project.write(services)
     preview = project.preview()
     assert "chat" in preview

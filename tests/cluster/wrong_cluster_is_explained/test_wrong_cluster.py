@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.cluster.harness import ClusterProject, Namespace
+from tests.cluster.harness import ClusterProject, Namespace, small
 from tests.cluster.harness.kubeconfigs import copied, forget_somebody, of_somebody
-from tests.e2e.harness import scripted
 from tools.cluster.layout import CONTEXT
 
 NOBODY_LISTENS = "https://127.0.0.1:9"
@@ -27,19 +26,19 @@ def test_each_is_one_clear_error_and_nothing_is_half_made(
     try:
         away = copied(project.cluster, tmp_path / "away", server=NOBODY_LISTENS)
         project.changes_of_target = {**usual, "kubeconfig": str(away)}
-        project.write({"chat": scripted("one")})
+        project.write({"chat": small("one")})
         output = errors(project.up(code=1))
         assert "127.0.0.1:9" in output, output
 
         project.changes_of_target = {**usual, "context": "prod"}
-        project.write({"chat": scripted("one")})
+        project.write({"chat": small("one")})
         output = errors(project.up(code=1))
         assert "prod" in output, output
         assert CONTEXT in output, "it names the contexts that there are"
 
         reader = of_somebody(project.cluster, namespace, tmp_path / "reader", READ)
         project.changes_of_target = {**usual, "kubeconfig": str(reader)}
-        project.write({"chat": scripted("one")})
+        project.write({"chat": small("one")})
         output = errors(project.up(code=1))
         assert "namespaces" in output, output
         assert "create" in output, output
@@ -47,14 +46,14 @@ def test_each_is_one_clear_error_and_nothing_is_half_made(
         project.changes_of_target = usual
         forget_somebody(project.cluster, namespace)
     assert not project.cluster.kubectl("get", "namespace", project.namespace, "--ignore-not-found")
-    project.write({"chat": scripted("one")})
+    project.write({"chat": small("one")})
     project.up()
     project.assert_no_changes()
 
 
 def test_a_route_kind_that_the_cluster_lacks_is_named(project: ClusterProject) -> None:
     project.changes_of_target["gateway"] = {"replicas": 1, "expose": "gatewayApi", "host": "llm.example"}
-    project.write({"chat": scripted("one")})
+    project.write({"chat": small("one")})
     output = errors(project.up(code=1))
     assert "HTTPRoute" in output, output
     assert "gateway.networking.k8s.io" in output, output
