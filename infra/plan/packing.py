@@ -7,8 +7,9 @@ than one of ten. A replica never moves once placed, and the order of starts is n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
+from functools import lru_cache
 
 
 class Verdict(StrEnum):
@@ -33,17 +34,26 @@ def verdict(sizes: Mapping[int, int], *, nodes: int, capacity: int) -> Verdict:
     whole = sum(size * count for size, count in present.items())
     if any(size > capacity for size in present) or whole > nodes * capacity:
         return Verdict.NEVER
-    loads = _loads(present, capacity)
-    least = {
-        size: next((load for load in range(capacity - size + 1, capacity + 1) if loads >> load & 1), None)
-        for size in present
-    }
+    least = _least(frozenset(present), capacity)
     if all(load is None or whole - size < nodes * load for size, load in least.items()):
         return Verdict.ALWAYS
     return Verdict.PACKED if packs(present, nodes=nodes, capacity=capacity) else Verdict.NEVER
 
 
-def _loads(sizes: Mapping[int, int], capacity: int) -> int:
+@lru_cache(maxsize=4096)
+def _least(sizes: frozenset[int], capacity: int) -> Mapping[int, int | None]:
+    """By size, the least load of a node that has no room for it; None: every load leaves room.
+
+    A stack asks for each of its versions, with few different sets of sizes.
+    """
+    loads = _loads(sizes, capacity)
+    return {
+        size: next((load for load in range(capacity - size + 1, capacity + 1) if loads >> load & 1), None)
+        for size in sizes
+    }
+
+
+def _loads(sizes: Collection[int], capacity: int) -> int:
     """The loads that a node can have, as bits: bit n is set when some of these sizes add up to n."""
     mask = (1 << capacity + 1) - 1
     reached = 1

@@ -159,6 +159,8 @@ def _sections(config: Mapping[str, object], errors: Problems) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """Data that JSON can say: keys and dates as text, 1.0 as 1. Pulumi hands on just that, and hashes must agree."""
+    if type(value) is str or value is None:  # most of a file
+        return value
     if isinstance(value, Mapping):
         return {
             str(key) if not isinstance(key, bool) else str(key).lower(): _plain(each) for key, each in value.items()
@@ -167,7 +169,7 @@ def _plain(value: Any) -> Any:
         return [_plain(each) for each in value]
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    if value is None or isinstance(value, str | bool | int | float):
+    if isinstance(value, str | bool | int | float):
         return value
     return str(value)
 

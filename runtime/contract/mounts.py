@@ -39,6 +39,8 @@ def prepared(template: VersionTemplate) -> tuple[Mount, ...]:
     3. Not one that only holds those: they are read where they come from, and a bucket of models is not copied for one.
     4. Not a volume claim: a pod has it mounted.
     """
+    if not template.storage:
+        return ()
     held = [each.name for each in (template.model, *template.adapters.values()) if each is not None]
     texts = [*_texts(template.engine_args), *template.env.values()]
     return tuple(
