@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 from runtime.contract.host import Drift, HostInfo, RouteState, Scale, TokenRecord, VersionRecord, VersionState
@@ -18,6 +19,17 @@ class Way(Protocol):
 
     url: str
     problem: str
+
+
+@dataclass(frozen=True)
+class Gateways:
+    """How a place's gateways are. Both texts empty: one is ready, or there is none that one could wait for."""
+
+    starting: str = ""
+    """What they wait for: `0 of 2 pods ... are ready (pulling image ...)`."""
+    failure: str = ""
+    """Why none will be ready, and the last lines that one wrote."""
+    log_tail: tuple[str, ...] = ()
 
 
 class Place(Protocol):
@@ -36,6 +48,9 @@ class Place(Protocol):
 
     def gateway_url(self, *, timeout: float | None = None) -> str:
         """`http://HOST:PORT` of the gateway, from where the services' clients are; empty while there is none."""
+
+    def gateways(self, *, timeout: float | None = None) -> Gateways:
+        """Whether a gateway is ready, on its way, or cannot start."""
 
     def way_to_gateway(self, url: str = "") -> AbstractContextManager[Way]:
         """A way from here, while the context lasts. `url`: what is declared, for places that need no other way."""

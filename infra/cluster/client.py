@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from infra.cluster import namespace
 from infra.cluster.connect import Connections
+from infra.cluster.gateways import gateways
 from infra.cluster.logs import follow_lines, text_of
 from infra.cluster.namespace import NamespaceState
 from infra.cluster.problems import translated
@@ -21,6 +22,7 @@ from infra.cluster.session import Session
 from infra.cluster.tunnel import Tunnel
 from infra.cluster.versions import Versions
 from infra.hostclient import HostTimeout
+from infra.place import Gateways
 from runtime.contract.cluster import GATEWAY, GATEWAY_PORT, ClusterAddress, object_name
 from runtime.contract.host import (
     Drift,
@@ -103,6 +105,10 @@ class ClusterClient:
         kept = self.run(self._routes.url(service), timeout)
         inside = f"http://{object_name(service)}.{self.address.namespace}:{GATEWAY_PORT}{PREDICT_PREFIX}{service}"
         return kept or inside
+
+    def gateways(self, *, timeout: float | None = None) -> Gateways:
+        """Whether a gateway pod is ready, on its way, or cannot start."""
+        return self.run(gateways(self.session, self._versions.looks), timeout)
 
     def way_to_gateway(self, url: str = "") -> AbstractContextManager[Tunnel]:
         """A local address whose connections go to a ready gateway."""

@@ -70,7 +70,7 @@ class Looks:
         mine = [pod for pod in await self.pods(*row.key) if name_of(pod) not in gone]
         deployments = await self._session.follow("deployments")
         await self._ask(mine)
-        events = await self._events(mine)
+        events = await self.events(mine)
         name = version_name(*row.key)
         deployment = deployments.get(name)
         if deployment is None and not mine and row.lease_epoch:
@@ -80,7 +80,7 @@ class Looks:
             state = state.model_copy(update={"replicas": tuple(_more(each, said) for each in state.replicas)})
         failed = observe.failed_pod(mine, events, self._heard.statuses)
         if failed is not None and state.failure is not None:
-            tail = await self._tail(failed, mine)
+            tail = await self.tail(failed, mine)
             self._heard.failures[row.key] = failure = state.failure.model_copy(update={"log_tail": tail})
             state = state.model_copy(update={"failure": failure})
         elif state.failure is not None:
@@ -130,7 +130,8 @@ class Looks:
         except (KubeProblem, ValidationError):
             return  # it does not listen yet, or has ended: the API server knows
 
-    async def _events(self, mine: list[Json]) -> dict[str, list[Json]]:
+    async def events(self, mine: list[Json]) -> dict[str, list[Json]]:
+        """The events about these pods, by pod; none when they could say no more than the pods themselves."""
         if not observe.needs_events(mine):
             return {}
         names = {name_of(pod) for pod in mine}
@@ -141,7 +142,7 @@ class Looks:
                 found.setdefault(about, []).append(event)
         return found
 
-    async def _tail(self, failed: PodFailure, mine: Iterable[Json]) -> tuple[str, ...]:
+    async def tail(self, failed: PodFailure, mine: Iterable[Json]) -> tuple[str, ...]:
         """The last lines of a failed container's log, asked for once a run of it."""
         if not failed.container:
             return ()

@@ -16,6 +16,7 @@ from pydantic import Field
 from infra.hostclient import HostGone, HostProblem
 from infra.place import Place, Way
 from infra.provider import measuring, proof
+from infra.provider.gateway_wait import GatewayWait
 from infra.provider.operation import Cancellation, Cancelled, Operation, Refused
 from infra.provider.rollout_steps import Failed, Ready, Timeouts, Waiting, failure_text, judge, seed
 from runtime.contract.document import Document
@@ -93,8 +94,7 @@ class RolloutRun:
             if scale.temporary or state.wanted != scale.replicas:
                 state = self.host.scale(args.service, args.hash, scale)
             self._wait(scale.replicas)
-            asked = self.clock.now()
-            self._ask()
+            asked = self._ask()
         except Cancelled:
             self._take_back()
             raise Refused(
@@ -152,16 +152,29 @@ class RolloutRun:
                     self._show(str(waiting))
             self._pause(self.host.poll_seconds)
 
-    def _ask(self) -> None:
-        """One generation, within the clock of the first token. A gateway may need a moment to see a new replica."""
-        with self.host.way_to_gateway(self.args.endpoint) as way:
-            self._ask_by(way)
+    def _ask(self) -> float:
+        """One generation, within the clock of the first token; when that clock began.
 
-    def _ask_by(self, way: Way) -> None:
+        It begins with a ready gateway, which may need a moment to see a new replica.
+        """
+        with self.host.way_to_gateway(self.args.endpoint) as way:
+            return self._ask_by(way)
+
+    def _ask_by(self, way: Way) -> float:
         args = self.args
         began = self.clock.now()
         clock = args.timeouts.first_token
+        wait = GatewayWait(self.host, self.clock.now, began)
         while True:
+            gateways = wait.look()
+            if gateways.failure:
+                reason = f"no gateway can be asked: {gateways.failure}"
+                raise self._failure(Failed(Phase.FIRST_TOKEN, reason, gateways.log_tail))
+            if gateways.starting:
+                self._show(f"waiting for the gateway: {gateways.starting}")
+                self._pause(self.host.poll_seconds)
+                began = self.clock.now()
+                continue
             left = clock - (self.clock.now() - began)
             self._show(f"first token {clock - left:.0f} s")
             status = 0
@@ -172,7 +185,7 @@ class RolloutRun:
                 )  # fmt: skip
                 status, problem = answer.status, proof.verdict(answer, args.hash)
                 if not problem:
-                    return
+                    return began
             except OSError as lost:
                 problem = way.problem or f"the gateway at {args.endpoint} does not answer ({lost})"
             spent = self.clock.now() - began

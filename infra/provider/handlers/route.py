@@ -8,8 +8,9 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from infra.hostclient import HostProblem, gateway_url
-from infra.place import Place
+from infra.place import Gateways, Place
 from infra.provider.diff import Change
+from infra.provider.gateway_wait import GatewayWait
 from infra.provider.handlers.base import Failure, Handler, InitFailed, Values, refreshed
 from infra.provider.identity import Identity
 from infra.provider.operation import Operation
@@ -87,7 +88,14 @@ class RouteHandler(Handler[RouteInputs]):
         generation = state.table.generation
         id = str(self.identity(args))
         outputs = {**inputs, "endpoint": args.endpoint(), "generation": generation}
-        applied = self._wait(host, args.service, generation, operation)
+        applied, failed = self._wait(host, args.service, generation, operation)
+        if failed is not None:
+            tail = "".join(f"\n  | {line}" for line in failed.log_tail)
+            reason = (
+                f"no gateway applies generation {generation} of the route: {failed.failure}; `pulumi up` tries again"
+                f"{f'; the log ends with:{tail}' if tail else f'; the log: {gateway_log(args.state)}'}"
+            )
+            raise InitFailed(id, outputs, inputs, [reason])
         if applied < generation:
             reason = (
                 f"no ready gateway applied generation {generation} of the route within {APPLY_SECONDS:g} s "
@@ -115,19 +123,32 @@ class RouteHandler(Handler[RouteInputs]):
         inputs = refreshed(inputs, actual)
         return inputs, {**inputs, "endpoint": actual.endpoint(), "generation": state.table.generation}
 
-    def _wait(self, host: Place, service: str, generation: int, operation: Operation) -> int:
-        deadline = time.monotonic() + APPLY_SECONDS
+    def _wait(self, host: Place, service: str, generation: int, operation: Operation) -> tuple[int, Gateways | None]:
+        """The generation that ready gateways have applied, or why there is no ready gateway.
+
+        The time to apply it begins with a ready gateway: its image may take minutes where everything is new.
+        """
+        began = time.monotonic()
+        deadline = began + APPLY_SECONDS
+        wait = GatewayWait(host, time.monotonic, began)
         while True:
             operation.cancellation.check()
-            operation.status(f"waiting for the gateway to apply generation {generation}")
+            found = wait.look()
+            if found.failure:
+                return 0, found
+            if found.starting:
+                deadline = time.monotonic() + APPLY_SECONDS
+                operation.status(f"waiting for the gateway: {found.starting}")
+            else:
+                operation.status(f"waiting for the gateway to apply generation {generation}")
             try:
-                return host.wait_route(service, generation, seconds=SLICE_SECONDS).applied
+                return host.wait_route(service, generation, seconds=SLICE_SECONDS).applied, None
             except HostProblem as problem:
                 if problem.code != "Invalid":
                     raise
                 if time.monotonic() > deadline:
                     state: RouteState = host.route(service)
-                    return state.applied
+                    return state.applied, None
             operation.cancellation.sleep(0.05)  # a host without any gateway may refuse at once
 
 

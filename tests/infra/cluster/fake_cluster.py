@@ -73,11 +73,13 @@ class FakeCluster(FakeApi):
             "deployments", NAMESPACE, {"metadata": {"name": name, "labels": labels, "generation": 1}, "spec": spec}
         )
 
-    def gateway(self, name: str = "inferform-gateway-a", *, is_ready: bool = True) -> None:
-        """A gateway pod and its Lease."""
+    def gateway(
+        self, name: str = "inferform-gateway-a", *, is_ready: bool = True, status: dict[str, Any] | None = None
+    ) -> None:
+        """A gateway pod and its Lease. `status`: of one that is not ready."""
         marks = {names.PART: names.PART_GATEWAY}
-        status = ready("") if is_ready else {"phase": "Running"}
-        spec = {"containers": [{"name": "gateway"}]}
+        status = ready("") if is_ready and status is None else status or {"phase": "Running"}
+        spec = {"containers": [{"name": "gateway", "image": "registry.test/inferform:1"}]}
         self.put("pods", NAMESPACE, {"metadata": {"name": name, "labels": marks}, "spec": spec, "status": status})
         self.put("leases", NAMESPACE, {"metadata": {"name": name, "labels": {names.PART: names.PART_REPORT}}})
         self.report()

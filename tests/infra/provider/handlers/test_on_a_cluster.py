@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -165,11 +166,63 @@ def test_a_schedule_that_takes_too_long_ends_with_the_schedulers_words(stack: St
         stack.rollout(timeouts={"schedule": 0.3})
 
 
-def test_without_a_ready_gateway_nothing_is_proven_and_it_says_so(stack: Stack, thread: ClusterThread) -> None:
-    thread.do(lambda: thread.cluster.gateway(is_ready=False))
+PLACED = {"type": "PodScheduled", "status": "True"}
+CREATING = {"phase": "Pending", "conditions": [PLACED]}
+
+
+def waiting(reason: str, message: str = "") -> dict[str, Any]:
+    """The status of a gateway's pod whose container waits."""
+    state = {"waiting": {"reason": reason, "message": message}}
+    return {**CREATING, "containerStatuses": [{"name": "gateway", "state": state, "restartCount": 0}]}
+
+
+def test_a_gateway_that_is_on_its_way_costs_the_proof_nothing(stack: Stack, thread: ClusterThread, said: Said) -> None:
+    thread.do(lambda: thread.cluster.gateway(status=CREATING))
     stack.version()
-    with pytest.raises(Refused, match="none of the 1 pods of inferform-gateway is ready"):
-        stack.rollout(timeouts={"firstToken": 0.5})
+    later = threading.Timer(1.5, lambda: thread.do(thread.cluster.gateway))
+    later.start()
+    assert stack.rollout(timeouts={"firstToken": 0.5})[1]["proven"] is True
+    later.join()
+    text = "waiting for the gateway: 0 of 1 pods of inferform-gateway are ready (its container is being created)"
+    assert text in said.text
+
+
+def test_a_route_waits_for_gateways_that_are_on_their_way(
+    stack: Stack, thread: ClusterThread, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.provider.handlers.route.APPLY_SECONDS", 0.5)
+    monkeypatch.setattr("infra.provider.handlers.route.SLICE_SECONDS", 0.1)
+    thread.do(lambda: thread.cluster.gateway(status=CREATING))
+    stack.version()
+    later = threading.Timer(1.5, lambda: thread.do(thread.cluster.gateway))
+    later.start()
+    assert stack.route()[1]["generation"] == 1
+    later.join()
+    assert "waiting for the gateway: 0 of 1 pods" in said.text
+
+
+def test_a_gateway_that_cannot_start_ends_proof_and_route_with_the_clusters_words(
+    stack: Stack, thread: ClusterThread
+) -> None:
+    stack.version()
+    thread.do(lambda: thread.cluster.gateway(status=waiting("ImagePullBackOff", "manifest unknown")))
+    words = r"inferform-gateway-a: image registry.test/inferform:1 cannot be pulled: manifest unknown"
+    with pytest.raises(Refused, match=words):
+        stack.rollout()
+    with pytest.raises(InitFailed) as problem:
+        stack.route()
+    assert "no gateway applies generation 1" in problem.value.reasons[0]
+    assert "manifest unknown" in problem.value.reasons[0]
+
+
+def test_gateways_are_waited_for_in_bounds(
+    stack: Stack, thread: ClusterThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.provider.gateway_wait.START_SECONDS", 0.3)
+    thread.do(lambda: thread.cluster.gateway(status=CREATING))
+    stack.version()
+    with pytest.raises(Refused, match=r"no gateway can be asked: 0 of 1 pods of inferform-gateway .* after 0.3 s"):
+        stack.rollout()
 
 
 def test_a_route_that_no_gateway_applies_is_there_and_not_healthy(
