@@ -8,7 +8,8 @@ from tests.cluster.harness import ClusterProject, small
 from tests.e2e.harness import SteadyLoad, ask
 
 SHORT = {"timeouts": {"schedule": 5, "image": 60}}
-ABSENT = "registry.invalid/nobody/nothing@sha256:" + "1" * 64
+ABSENT = "127.0.0.1:9/nobody/nothing@sha256:" + "1" * 64
+"""Nobody listens there, so the pull fails at once."""
 BROKEN: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "engine": (
         small("bad", engineArgs={"failStart": {"phase": "engine", "reason": "out of memory"}}),
@@ -35,7 +36,7 @@ def test_the_update_fails_with_the_clusters_words_and_the_old_version_serves(pro
         project.write({"chat": good})
         output = project.up("--continue-on-error", code=1)
         assert "phase image" in output, output
-        assert "registry.invalid" in output, output
+        assert "127.0.0.1:9" in output, output
         project.changes_of_target = usual
         project.write({"chat": good, "fine": small("fine")})
         project.up()
