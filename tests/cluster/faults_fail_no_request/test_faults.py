@@ -48,8 +48,10 @@ def test_no_request_fails_while_pods_the_leader_and_the_api_server_go(project: C
         project.cluster.wait_until(lambda: answers(project), 60, "the API server is back")
 
         before = project.ready({PART: PART_VERSION})
-        project.cluster.kubectl("drain", NODE, f"--pod-selector={PART}={PART_VERSION}", "--timeout=5s", *UNSAFE)
-        project.cluster.kubectl("uncordon", NODE)
+        try:
+            project.cluster.kubectl("drain", NODE, f"--pod-selector={PART}={PART_VERSION}", *UNSAFE)
+        finally:
+            project.cluster.kubectl("uncordon", NODE)
         settle(project, PART_VERSION, set(), 2)
         assert project.ready({PART: PART_VERSION}) != before
         load.wait_for(10)
