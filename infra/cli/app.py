@@ -8,10 +8,11 @@ import typer
 
 from infra.cli import author, eas, image, manifests, models, observe, operate, pinning, reach
 from infra.cli.failure import reported
+from infra.cli.overview import Overview
 
 app = typer.Typer(
     name="inferform",
-    no_args_is_help=True,
+    cls=Overview,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     add_completion=True,

@@ -48,5 +48,15 @@ def test_help_imports_nothing_heavy() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
+def test_the_overview_loads_no_rich() -> None:
+    """It is what most people see first, and Rich takes longer to load than everything else."""
+    code = (
+        "import sys; from typer.testing import CliRunner; from infra.cli.app import app\n"
+        "assert CliRunner().invoke(app, ['--help']).exit_code == 0\n"
+        "print(sorted(name for name in sys.modules if name.split('.')[0] in ('rich', 'markdown_it', 'pygments')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
 def test_an_unknown_command_is_wrong_usage() -> None:
     assert CliRunner().invoke(app, ["plann"]).exit_code == 2
