@@ -14,6 +14,7 @@ from catalog import Model, load
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
+no_init_weights = pytest.importorskip("transformers.initialization").no_init_weights
 
 WIDTH = {"float32": 4, "bfloat16": 2, "float16": 2}
 OWN_CODE = ("Baichuan2-13B-Chat", "Baichuan2-7B-Chat", "chatglm3-6b", "glm-4-9b-chat", "internlm2_5-7b-chat")
@@ -39,7 +40,8 @@ def shapes(shape: str, kind: str, sees: bool) -> dict[str, tuple[int, ...]]:
         maker = transformers.AutoModel
     elif sees:
         maker = transformers.AutoModelForImageTextToText
-    with torch.device("meta"):
+    # No initial values: there is nothing to hold them, and working them out is most of the time.
+    with torch.device("meta"), no_init_weights():
         built = maker.from_config(made)
     built.tie_weights()
     once = {id(parameter): (name, parameter) for name, parameter in built.named_parameters()}
