@@ -151,17 +151,17 @@ def test_a_surge_always_has_room_for_one_more_replica_of_the_largest_kind(made: 
     capacity = made["resourceGroups"]["pool"]["nodes"]["max"]
     quota = made["quotas"]["team"]["gpus"]
     for service in result.services:
-        placed = [v for s in result.services for v in s.versions if v.placement and v.placement.group]
+        placed = [(s is service, v) for s in result.services for v in s.versions if v.placement and v.placement.group]
         own = [version for version in service.versions if version.placement and version.placement.group]
         if service.rollout.strategy != "surge" or not own:
             continue
         per_node = CATALOG.instances[own[0].placement.instance_type].gpus if own[0].placement else 1
         gpus = 0.0
-        for version in placed:
+        for mine, version in placed:  # not by equality: another service's version may be an equal one
             assert version.placement is not None
-            count = version.bounds.max if version not in own else 2 * max(1, version.bounds.min)
+            count = 2 * max(1, version.bounds.min) if mine else version.bounds.max
             gpus += count * version.placement.gpus
-            if version in own and version.placement.quota:
+            if mine and version.placement.quota:
                 assert 2 * max(1, version.bounds.min) * version.placement.gpus <= quota
         assert gpus <= capacity * per_node
 
