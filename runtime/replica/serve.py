@@ -24,12 +24,23 @@ log = logging.getLogger(__name__)
 BACKLOG = 1024
 FAILURE_SECONDS = 2.0
 """How long a failed replica waits for somebody to read why, before it exits."""
+BREAK_OFF_SECONDS = 1.0
+"""How long a start may take to break off; what it was in the middle of ends with the process."""
 LINGER_SECONDS = 3.0
 """A pod's address is gone with it: until every gateway has heard that it ends, an answer "not me" saves a time-out."""
 
 
-async def serve(spec: ReplicaSpec, settings: SettingsFile, *, listening: Callable[[str], None] | None = None) -> int:
-    """Run one replica until SIGTERM, SIGINT or a failed start; returns the exit code. `listening` gets the address."""
+async def serve(
+    spec: ReplicaSpec,
+    settings: SettingsFile,
+    *,
+    listening: Callable[[str], None] | None = None,
+    leave: Callable[[int], None] | None = None,
+) -> int:
+    """Run one replica until SIGTERM, SIGINT or a failed start; returns the exit code. `listening` gets the address.
+
+    `leave` ends the process with an exit code when a start was broken off: its threads would hold up a usual end.
+    """
     replica = Replica(spec, settings)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -48,7 +59,7 @@ async def serve(spec: ReplicaSpec, settings: SettingsFile, *, listening: Callabl
     log.info("listening on %s", address)
     if listening is not None:
         listening(address)
-    code = 0
+    code, broken_off = 0, False
     starting = asyncio.create_task(replica.start())
     stop = asyncio.create_task(stopping.wait())
     await asyncio.wait((starting, stop), return_when=asyncio.FIRST_COMPLETED)
@@ -58,14 +69,16 @@ async def serve(spec: ReplicaSpec, settings: SettingsFile, *, listening: Callabl
         say_why(failed.detail, failed.error)
         with suppress(TimeoutError):
             await asyncio.wait_for(replica.failure_seen.wait(), FAILURE_SECONDS)
-    else:
-        watching = asyncio.create_task(replica.watch_documents()) if starting.done() else None
-        await stop
-        if watching is not None:
-            watching.cancel()
+    elif not starting.done():
+        log.info("ends before it was ready")
+        replica.drain()
         starting.cancel()
-        with suppress(asyncio.CancelledError):
-            await starting
+        await asyncio.wait({starting}, timeout=BREAK_OFF_SECONDS)
+        broken_off = True
+    else:
+        watching = asyncio.create_task(replica.watch_documents())
+        await stop
+        watching.cancel()
         await drain(replica, spec.template.drain_seconds, linger=LINGER_SECONDS if settings.in_pod else 0.0)
     stop.cancel()
     await runner.cleanup()
@@ -74,6 +87,8 @@ async def serve(spec: ReplicaSpec, settings: SettingsFile, *, listening: Callabl
         with suppress(FileNotFoundError):
             os.unlink(spec.listen.socket)
     log.info("stopped")
+    if broken_off and leave is not None:
+        leave(code)
     return code
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.gateway.__main__ import bind, main
+from runtime.gateway.command import bind, main
 from tests.runtime.gateway.conftest import MakeReplica
 from tests.runtime.gateway.harness import Connection, post, until, view_of
 

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import tarfile
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -30,7 +31,9 @@ from tests.runtime.replica.harness import PREFIX, running
 
 
 @asynccontextmanager
-async def pod(folder: Path, engine_args: dict[str, Any], **template: Any) -> AsyncIterator[Pod]:
+async def pod(
+    folder: Path, engine_args: dict[str, Any], *, program: tuple[str, str] = ("-m", "runtime.replica"), **template: Any
+) -> AsyncIterator[Pod]:
     settings = folder / "settings"
     settings.mkdir()
     (settings / "tokens.json").write_text(Token(record=TokenRecord(token="t")).to_json())
@@ -45,7 +48,7 @@ async def pod(folder: Path, engine_args: dict[str, Any], **template: Any) -> Asy
     }  # fmt: skip
     (folder / "spec.json").write_text(json.dumps(spec))
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "runtime.replica", "--spec", str(folder / "spec.json"), "--replica", "demo-abc-x1",
+        sys.executable, *program, "--spec", str(folder / "spec.json"), "--replica", "demo-abc-x1",
         "--nonce", "-", stderr=asyncio.subprocess.PIPE,
         env={**os.environ, TERMINATION_LOG_ENV: str(folder / "termination-log")},
     )  # fmt: skip
@@ -110,6 +113,37 @@ async def test_a_request_right_after_sigterm_is_answered_not_me_and_the_process_
         status, headers, text = await one.ask(Authorization="t")
         assert (status, text, headers["X-Inferform-Replica"]) == (503, "no healthy upstream", "demo-abc-x1")
         assert await asyncio.wait_for(one.child.wait(), 20) == 0
+
+
+async def test_before_it_was_ready_it_ends_within_two_seconds_whatever_it_is_doing(tmp_path: Path) -> None:
+    async with pod(tmp_path, {"startSeconds": 60}) as one:
+        await one.logged("listening on")
+        one.child.send_signal(signal.SIGTERM)
+        started = time.monotonic()
+        assert await asyncio.wait_for(one.child.wait(), 20) == 0
+    assert time.monotonic() - started < 2
+
+
+HELD_UP = """
+import asyncio, sys, time
+from runtime.replica.command import main
+from runtime.replica.replica import Replica
+
+async def start(self):
+    await asyncio.to_thread(time.sleep, 60)
+
+Replica.start = start
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+async def test_a_thread_in_the_middle_of_an_import_holds_no_end_up(tmp_path: Path) -> None:
+    async with pod(tmp_path, {}, program=("-c", HELD_UP)) as one:
+        await one.logged("listening on")
+        one.child.send_signal(signal.SIGTERM)
+        started = time.monotonic()
+        assert await asyncio.wait_for(one.child.wait(), 20) == 0
+    assert time.monotonic() - started < 2.5
 
 
 async def test_a_failed_start_leaves_phase_and_reason_as_its_last_words(tmp_path: Path) -> None:
