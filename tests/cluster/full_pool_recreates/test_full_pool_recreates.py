@@ -7,7 +7,13 @@ from typing import Any
 from tests.cluster.harness import ClusterProject, small
 from tests.e2e.harness import SteadyLoad
 
-TYPE = "ecs.c7.large"  # 2 cores, as the test cluster's node claims to be
+TYPE = "desk-2"
+CATALOG = """
+defaults: {verified: documented, source: the test cluster, date: 2026-11-25}
+instances:
+  desk-2: {cloud: own, family: desk, vcpus: 2, memoryGib: 16}
+"""
+"""A type of one's own: two cores, as the test cluster's node has."""
 
 
 def config(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -18,6 +24,7 @@ def config(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def test_requests_wait_and_none_fails_as_the_preview_had_said(project: ClusterProject) -> None:
+    (project.folder / "inferform.catalog.yaml").write_text(CATALOG)
     project.cluster.label_node(**{"node.kubernetes.io__instance_type": TYPE})
     try:
         services, groups = config("one")
