@@ -28,8 +28,12 @@ from tools.cluster import control
 HERE = Path(__file__).parent
 UP = ("up", "--yes", "--skip-preview", "--non-interactive", "--stack", "test", "--parallel", "32")
 IMAGE = "registry.invalid/inferform@sha256:" + "1" * 64
-TYPE = "ecs.c7.large"
-GROUPS = {"nowhere": {"instanceTypes": [TYPE], "nodes": {"min": 0, "max": 500}}}
+CATALOG = """
+defaults: {verified: documented, source: this benchmark, date: 2026-11-25}
+instances:
+  nowhere-2: {cloud: own, family: nowhere, vcpus: 2, memoryGib: 8}
+"""
+GROUPS = {"nowhere": {"instanceTypes": ["nowhere-2"], "nodes": {"min": 0, "max": 500}}}
 """No node has this type, so no pod starts on this machine."""
 
 
@@ -105,6 +109,7 @@ def measured(count: int) -> None:
     with tempfile.TemporaryDirectory(prefix="ifb-") as scratch:
         with ClusterProject(Path(scratch) / "ours", cluster) as ours:
             ours.changes_of_target["image"] = IMAGE
+            (ours.folder / "inferform.catalog.yaml").write_text(CATALOG)
             ours.write(services(count), resourceGroups=GROUPS)
             first = timed(ours.folder, ours.environment)
             exported = ours.pulumi("stack", "export", "--stack", "test").output
