@@ -24,7 +24,8 @@ class Gateway(pulumi.ComponentResource):
     """Where requests arrive. On target local it brings the host, the daemon that runs everything.
 
     Arguments on local: host (127.0.0.1), port (8070), state (the host's folder; .inferform/STACK in the project's
-    folder). On a cluster: the keys of `target`, and image, which the plan has by digest.
+    folder). On a cluster: the keys of `target`, and image, which the plan has by digest; autoscalers: by service, `hpa`
+    or `keda`, where one names it.
     """
 
     state: pulumi.Output[str]
@@ -48,10 +49,11 @@ class Gateway(pulumi.ComponentResource):
         else:
             from components.targets.kubernetes.stack import door
 
+            autoscalers = args.pop("autoscalers", None)
             target = cluster_target(args)
             if target.image is None:
                 raise Refused(f"Gateway {name}: image is missing; name it by digest")
-            self.door = door(name, target, target.image, parent=self)
+            self.door = door(name, target, target.image, autoscalers=autoscalers, parent=self)
             self.state = pulumi.Output.from_input(self.door.cluster.state)
             self.endpoint = pulumi.Output.from_input(self.door.endpoint)
         self.register_outputs(self.outputs())

@@ -108,7 +108,11 @@ def _gateway(stack: StackFile, plan: Plan) -> dict[str, Any]:
     if isinstance(stack.target, LocalTarget):
         settings = stack.target.gateway.model_dump(by_alias=True)
         return {**settings, "state": str(stack.path(stack.target.state))} if stack.target.state else settings
+    from components.targets.kubernetes.scaling import autoscalers
+
     declared = {**_data(stack.target), "image": plan.image}
+    if scaled := autoscalers(plan.services):
+        declared["autoscalers"] = scaled
     if stack.target.render:
         declared["render"] = str(stack.path(stack.target.render))
     if stack.target.kubeconfig:

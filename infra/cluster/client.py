@@ -5,7 +5,7 @@ Note: docs/designs/kubernetes-target.md
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
@@ -122,9 +122,18 @@ class ClusterClient:
         """What runs and is declared by nothing."""
         return self.run(self._versions.drift(), timeout)
 
-    def ensure_namespace(self, stack: str, *, pod_security: bool, timeout: float | None = None) -> NamespaceState:
+    def ensure_namespace(
+        self,
+        stack: str,
+        *,
+        pod_security: bool,
+        autoscalers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> NamespaceState:
         """Make the namespace or adopt it, for the stack `project.stack`."""
-        return self.run(namespace.ensure(self.session, stack, pod_security=pod_security), timeout)
+        return self.run(
+            namespace.ensure(self.session, stack, pod_security=pod_security, autoscalers=autoscalers), timeout
+        )
 
     def namespace_state(self, *, timeout: float | None = None) -> NamespaceState:
         """What is there of the namespace. HostProblem NotFound: nothing of ours."""

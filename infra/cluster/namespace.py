@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from infra.cluster import rows
+from infra.cluster import rows, scalers
 from infra.cluster.problems import right
 from infra.cluster.rows import Object
 from infra.cluster.session import Session, foreign
@@ -62,12 +62,16 @@ class NamespaceState:
     pod_security: bool
 
 
-async def ensure(session: Session, stack: str, *, pod_security: bool) -> NamespaceState:
+async def ensure(
+    session: Session, stack: str, *, pod_security: bool, autoscalers: Mapping[str, str] | None = None
+) -> NamespaceState:
     """Make the namespace or adopt it, unchanged; then its record and its tokens. Raises HostProblem for a foreign one.
 
+    0. A cluster that cannot have `autoscalers` (by service: hpa, keda) is an error before anything is made.
     1. One that is being deleted is waited for. 2. A user without the right to look at namespaces may still use one.
     """
     version = str((await session.kube.version()).get("gitVersion", ""))
+    await scalers.check(session, autoscalers or {})
     found = await _namespace(session, stack, pod_security=pod_security)
     if missing := await missing_rights(session):
         text = f"the context may not {', '.join(missing)} in namespace {session.namespace} (SelfSubjectAccessReview)"

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from infra.stackfile.autoscaler import check_autoscaler
 from infra.stackfile.base import FileModel
 from infra.stackfile.checks import check_quota, check_service, name_error
 from infra.stackfile.errors import (
@@ -104,6 +105,7 @@ def load(config: Mapping[str, object], *, folder: Path, built_only: bool = True)
         service, rough_service = validate(Service, value, at, errors)
         if rough_service is not None:
             errors.checked(check_service(rough_service, at, groups=raw_groups, quotas=raw_quotas, folder=folder))
+            errors.checked(check_autoscaler(rough_service, at))
         if service is not None:
             parsed[name] = service.model_copy(update={"traffic": _traffic(service)})
     not_built = not_available(raw)

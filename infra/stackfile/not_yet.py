@@ -32,7 +32,6 @@ KUBERNETES: tuple[NotYet, ...] = (
     NotYet("mirrors"),
     NotYet("resourceGroups.*.spot"),
     NotYet("services.*.method", ("process",), "standard, vllm and bladellm are available"),
-    NotYet("services.*.autoscaler", ("hpa", "keda"), "gateway is available"),
     NotYet("services.*.resources.spot"),
     NotYet("services.*.resources.gpuFraction"),
 )

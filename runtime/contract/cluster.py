@@ -9,6 +9,8 @@ import hashlib
 from dataclasses import dataclass
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
+from runtime.contract.scaling import ScaleMetric
+
 SCHEME = "kubernetes"
 DOMAIN = "inferform.io"
 
@@ -48,10 +50,15 @@ REPLICA = "inferform-replica"  # ServiceAccount of replicas: no rights, no token
 TOKENS = "inferform-tokens"  # Secret: service -> desired.Token as JSON, and REPLICA_KEY
 RECORD = "inferform"  # ConfigMap: what belongs to the whole namespace; key `epoch`
 LEADER = "inferform-gateway-leader"  # Lease
+METRICS = "inferform-metrics"
+"""Service of the gateways' ports for autoscalers of the cluster: only where a service names hpa or keda."""
 
 # Ports and paths ----------------------------------------------------------------------------------------------------
 GATEWAY_PORT = 8080  # of the gateway's pods and Service, as in EAS: http://SERVICE.NAMESPACE:8080/api/predict/SERVICE
 INTERNAL_PORT = 8081  # of the gateway's pods: what gateways tell each other, and metrics
+METRICS_PORT = 8443  # of the gateway's pods: the external metrics API over TLS, where a service says hpa
+SCALE_PATH = "/-/scale"  # of INTERNAL_PORT: ?service=S&version=HASH, {"value": number}, where a service says keda
+METRICS_API = "external.metrics.k8s.io"
 REPLICA_PORT = 8000
 """Of replicas. 8080 and 9090 belong to EAS's engine (eas-protocols.md, section 10)."""
 ETC = "/etc/inferform"  # spec/spec.json, settings/ (tokens.json, route.json), key/replica-key
@@ -73,6 +80,13 @@ TERMINATION_LOG_ENV = "INFERFORM_TERMINATION_LOG"
 """Names the file in which a process that gives up says why: `{"phase","reason"}`."""
 GATEWAY_HEADER = "X-Inferform-Gateway"
 """Request of a gateway to a replica: the replica key. Removed from what clients send."""
+
+_METRICS = {
+    ScaleMetric.QPS: "qps",
+    ScaleMetric.CONCURRENCY: "concurrency",
+    ScaleMetric.QUEUE: "queue",
+    ScaleMetric.TTFT_MS: "ttft_ms",
+}
 
 
 @dataclass(frozen=True)
@@ -133,6 +147,11 @@ def version_name(service: str, hash: str) -> str:
 def priority_class_name(namespace: str, quota: str) -> str:
     """Of a quota's PriorityClass, an object of the whole cluster: its pods are what the ResourceQuota counts."""
     return object_name("inferform", namespace, quota, limit=63)
+
+
+def metric_name(metric: ScaleMetric) -> str:
+    """What an HPA calls a metric: `inferform_ttft_ms`."""
+    return f"inferform_{_METRICS[metric]}"
 
 
 def knowledge_name(service: str) -> str:

@@ -36,6 +36,8 @@ class Cluster:
     """The plugin's; None where somebody else declares it."""
     gateway: pulumi.Resource | None = None
     """Its Deployment: a Rollout asks through it."""
+    scalers: tuple[pulumi.Resource, ...] = ()
+    """Where autoscalers of the cluster read: what an HPA or a ScaledObject waits for."""
     rendered: bool = False
     """Manifests are written to a folder, and there is no cluster: none of the plugin's resources exists."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from components.targets.kubernetes.manifest import SKIP_AWAIT, Manifest, labels, metadata, selector
@@ -18,6 +19,7 @@ from runtime.contract.cluster import (
     GATEWAY,
     GATEWAY_PORT,
     INTERNAL_PORT,
+    METRICS_PORT,
     PART_GATEWAY,
     REPLICA,
     TOKENS,
@@ -35,8 +37,10 @@ MEMORY_LIMIT = "1Gi"
 READ = ["get", "list", "watch"]
 
 
-def gateway_objects(namespace: str, declared: ClusterGateway, image: str) -> list[Manifest]:
-    """In the order in which they are made."""
+def gateway_objects(
+    namespace: str, declared: ClusterGateway, image: str, *, scalers: Collection[str] = ()
+) -> list[Manifest]:
+    """In the order in which they are made. `scalers`: hpa, keda, where a service names them."""
     return [
         account(namespace, GATEWAY, token=True),
         account(namespace, REPLICA, token=False),
@@ -44,7 +48,7 @@ def gateway_objects(namespace: str, declared: ClusterGateway, image: str) -> lis
         role_binding(namespace),
         service(namespace, GATEWAY, declared),
         disruption_budget(namespace),
-        deployment(namespace, declared, image),
+        deployment(namespace, declared, image, scalers=scalers),
     ]
 
 
@@ -130,7 +134,7 @@ def disruption_budget(namespace: str) -> Manifest:
     }
 
 
-def deployment(namespace: str, declared: ClusterGateway, image: str) -> Manifest:
+def deployment(namespace: str, declared: ClusterGateway, image: str, *, scalers: Collection[str] = ()) -> Manifest:
     """The gateway's pods: a new one is ready before an old one leaves."""
     volumes, mounts = writable()
     ready = {"httpGet": {"path": HEALTH_PATH, "port": GATEWAY_PORT}}
@@ -153,6 +157,7 @@ def deployment(namespace: str, declared: ClusterGateway, image: str) -> Manifest
                     *("--listen", f"[::]:{GATEWAY_PORT}"),
                     *("--internal", f"[::]:{INTERNAL_PORT}"),
                     *("--drain-seconds", str(DRAIN_SECONDS)),
+                    *(("--external-metrics", f"[::]:{METRICS_PORT}") if "hpa" in scalers else ()),
                 ],
                 "env": [
                     *process_environment(),
@@ -161,6 +166,11 @@ def deployment(namespace: str, declared: ClusterGateway, image: str) -> Manifest
                 "ports": [
                     {"name": "http", "containerPort": GATEWAY_PORT, "protocol": "TCP"},
                     {"name": "internal", "containerPort": INTERNAL_PORT, "protocol": "TCP"},
+                    *(
+                        [{"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"}]
+                        if "hpa" in scalers
+                        else ()
+                    ),
                 ],
                 "resources": {"requests": {"cpu": CPU, "memory": MEMORY}, "limits": {"memory": MEMORY_LIMIT}},
                 "securityContext": container_security(),

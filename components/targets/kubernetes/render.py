@@ -21,6 +21,7 @@ from components.targets.kubernetes.manifest import Manifest
 from components.targets.kubernetes.network import network_policies
 from components.targets.kubernetes.quota import quota_objects
 from components.targets.kubernetes.rows import namespace_manifests, row, table
+from components.targets.kubernetes.scaling import autoscalers, metrics_objects, scaler_objects
 from components.targets.kubernetes.version import version_objects
 from infra.plan import Plan, ServicePlan
 from infra.stackfile import KubernetesTarget, Stack
@@ -33,7 +34,9 @@ def manifests(stack: Stack, plan: Plan, name: str) -> list[Manifest]:
     space = target.namespace
     made = namespace_manifests(space, name)
     if plan.services and plan.image:
-        made += [*gateway_objects(space, target.gateway, plan.image), *network_policies(space)]
+        scalers = set(autoscalers(plan.services).values())
+        made += gateway_objects(space, target.gateway, plan.image, scalers=scalers)
+        made += [*network_policies(space, scalers=scalers), *metrics_objects(space, scalers)]
         made += exposure(space, target.gateway)
     for quota, declared in sorted(stack.quotas.items()):
         made += quota_objects(space, quota, declared)
@@ -52,6 +55,7 @@ def service_manifests(space: str, service: ServicePlan) -> Iterator[Manifest]:
     for version in service.versions:
         yield row(space, service, version)
         yield from version_objects(space, service.name, version)
+        yield from scaler_objects(space, service, version)
     yield table(space, service)
 
 

@@ -12,6 +12,7 @@ from components.targets.kubernetes.declare import Cluster, declare_all
 from components.targets.kubernetes.gateway import service_alias
 from components.targets.kubernetes.knowledge import documents_config_map, knowledge
 from components.targets.kubernetes.render import service_manifests
+from components.targets.kubernetes.scaling import scaler_objects
 from components.targets.kubernetes.version import version_objects
 from infra.plan import ServicePlan
 from infra.resources import Rollout, Route, Token, Version, VersionGuard
@@ -58,6 +59,8 @@ def service(
             {**local.rollout_inputs(plan, version, state), "endpoint": endpoint, "token": token.token},
             ours(row, token, *objects, *gateway),
         )
+        # After the rollout's first count: an autoscaler of the cluster would move the one that a version is born with.
+        declare_all(scaler_objects(namespace, plan, version), cluster, parent, [rollout, *cluster.scalers])
         guard = {"state": state, "service": plan.name, "hash": version.hash}
         guards.append(VersionGuard(name, guard, ours(rollout)))
     route = Route(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pulumi
 
@@ -13,6 +14,7 @@ from components.targets.kubernetes.exposure import address, balanced, exposure, 
 from components.targets.kubernetes.gateway import gateway_objects
 from components.targets.kubernetes.network import network_policies
 from components.targets.kubernetes.rows import namespace_manifests
+from components.targets.kubernetes.scaling import metrics_objects
 from infra.plan import ServicePlan
 from infra.resources import Namespace
 from infra.stackfile import KubernetesTarget
@@ -49,8 +51,15 @@ def caches(
     return {name: [each for claim in claims if claim for each in made[claim]] for name, claims in used.items()}
 
 
-def door(name: str, target: KubernetesTarget, image: str, *, parent: pulumi.Resource) -> Door:
-    """Declare the namespace and everything of the gateway in it."""
+def door(
+    name: str,
+    target: KubernetesTarget,
+    image: str,
+    *,
+    autoscalers: Mapping[str, str] | None = None,
+    parent: pulumi.Resource,
+) -> Door:
+    """Declare the namespace and everything of the gateway in it. `autoscalers`: by service, hpa or keda."""
     where = address_of(target)
     stack = f"{pulumi.get_project()}.{pulumi.get_stack()}"
     written = target.render is not None
@@ -58,14 +67,22 @@ def door(name: str, target: KubernetesTarget, image: str, *, parent: pulumi.Reso
     if written:
         namespace, _ = declare_all(namespace_manifests(where.namespace, stack), cluster, parent, ())
     else:
-        inputs = {"state": str(where), "stack": stack}
+        inputs: dict[str, Any] = {"state": str(where), "stack": stack}
+        if autoscalers:
+            inputs["autoscalers"] = dict(autoscalers)
         namespace = Namespace(where.namespace, inputs, pulumi.ResourceOptions(parent=parent))
     cluster = replace(cluster, namespace=namespace)
-    manifests = [*gateway_objects(where.namespace, target.gateway, image), *network_policies(where.namespace)]
+    scalers = set((autoscalers or {}).values())
+    manifests = [
+        *gateway_objects(where.namespace, target.gateway, image, scalers=scalers),
+        *network_policies(where.namespace, scalers=scalers),
+    ]
     made: dict[tuple[str, str], pulumi.Resource] = {}
     for manifest in manifests:
         after = [*made.values()] if manifest["kind"] == "Deployment" else cluster.first()
         made[manifest["kind"], manifest["metadata"]["name"]] = declare(manifest, cluster, parent, after)
+    # The API server asks what answers: after the gateways, and gone before them.
+    readers = declare_all(metrics_objects(where.namespace, scalers), cluster, parent, [*made.values()])
     declare_all(exposure(where.namespace, target.gateway), cluster, parent, cluster.first())
     endpoint: pulumi.Input[str] | None = address(where.namespace, target.gateway)
     if endpoint is None and written:
@@ -73,4 +90,4 @@ def door(name: str, target: KubernetesTarget, image: str, *, parent: pulumi.Reso
     if endpoint is None:
         status: pulumi.Output[object] = made["Service", GATEWAY].status  # type: ignore[attr-defined]
         endpoint = status.apply(lambda known: balanced(known) or in_cluster(where.namespace))
-    return Door(replace(cluster, gateway=made["Deployment", GATEWAY]), endpoint)
+    return Door(replace(cluster, gateway=made["Deployment", GATEWAY], scalers=tuple(readers)), endpoint)

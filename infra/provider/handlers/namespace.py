@@ -24,6 +24,9 @@ class NamespaceInputs(Document):
     state: str
     stack: str = Field(description="`project.stack`: two stacks never share a namespace unnoticed.")
     pod_security: bool = Field(default=True, description="A namespace that is made enforces the restricted standard.")
+    autoscalers: dict[str, str] = Field(
+        default_factory=dict, description="By service: `hpa` or `keda`. The cluster must be able to have them."
+    )
 
 
 class NamespaceHandler(Handler[NamespaceInputs]):
@@ -60,7 +63,9 @@ class NamespaceHandler(Handler[NamespaceInputs]):
         """Make or adopt it."""
         client = self.hosts.cluster(args.state)
         operation.status(f"reaching namespace {client.address.namespace}")
-        found = client.ensure_namespace(args.stack, pod_security=args.pod_security, timeout=CREATE_SECONDS)
+        found = client.ensure_namespace(
+            args.stack, pod_security=args.pod_security, autoscalers=args.autoscalers, timeout=CREATE_SECONDS
+        )
         operation.status("made" if found.created else "in use")
         return str(self.identity(args)), {**inputs, "created": found.created, "version": found.version}
 

@@ -80,14 +80,14 @@ class Autoscaler:
         for key, version in owned_now.items():
             target = version.scaling.target
             if target is not None and target.metric is ScaleMetric.QUEUE:
-                samples[key] = replace(samples[key], queue=await self._queues(_ready(view, key)))
+                samples[key] = replace(samples[key], queue=await self._queues(ready_of(view, key)))
         minute = datetime.fromtimestamp(self._utc(), UTC).replace(second=0, microsecond=0)
         decisions: dict[Key, Decision] = {}
         for number, (key, version) in enumerate(owned_now.items(), 1):
             if number % BATCH == 0:
                 await asyncio.sleep(0)
             memory = self._memories.get(key)
-            ready = len(_ready(view, key))
+            ready = len(ready_of(view, key))
             self._memories[key], decisions[key] = step(memory, version, ready=ready, sample=samples[key], utc=minute)
         self._gateway.decisions = decisions
         moving = [key for key in owned_now if decisions[key].replicas != owned_now[key].live]
@@ -120,7 +120,8 @@ def _owned(view: GatewayView) -> dict[Key, VersionView]:
     }
 
 
-def _ready(view: GatewayView, key: Key) -> list[Endpoint]:
+def ready_of(view: GatewayView, key: Key) -> list[Endpoint]:
+    """The replicas of a version that take requests."""
     service, digest = key
     found = view.services[service].endpoints.get(digest, ())
     return [endpoint for endpoint in found if endpoint.ready and not endpoint.draining]

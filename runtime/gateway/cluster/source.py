@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 import time
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from runtime.contract.cluster import (
@@ -18,11 +19,13 @@ from runtime.contract.cluster import (
     TOKENS,
 )
 from runtime.gateway.autoscale.driver import Autoscaler
+from runtime.gateway.cluster.external_metrics import external_metrics
 from runtime.gateway.cluster.internal_port import internal_port
 from runtime.gateway.cluster.leader import Leader
 from runtime.gateway.cluster.objects import Pod
 from runtime.gateway.cluster.peers import Peers
 from runtime.gateway.cluster.report import Reporter
+from runtime.gateway.cluster.totals import Totals
 from runtime.gateway.cluster.view import Eyes, Seen, Snapshot, View
 from runtime.gateway.cluster.work import BREATH_SECONDS, LOOK_SECONDS, Chores, ClusterScaler, Hands
 from runtime.gateway.gateway import Gateway
@@ -52,10 +55,11 @@ class ClusterSource:
         me: Me,
         internal: socket.socket,
         *,
+        metrics: socket.socket | None = None,
         peers_port: int = INTERNAL_PORT,
     ) -> None:
         self._gateway, self._kube, self._namespace, self._me = gateway, kube, namespace, me
-        self._internal, self._peers_port = internal, peers_port
+        self._internal, self._metrics, self._peers_port = internal, metrics, peers_port
         self._changed = asyncio.Event()
         version, ours = f"{PART}={PART_VERSION}", f"{PART} in ({PART_VERSION},{PART_GATEWAY})"
         self._versions = self._informer(CONFIG_MAPS, labels=version)
@@ -75,7 +79,13 @@ class ClusterSource:
     async def run(self) -> None:
         """Follow, report, lead. Only an error of ours ends it."""
         informers = (self._versions, self._routes, self._secrets, self._slices, self._deployments)
-        async with internal_port(self._gateway, self._internal), asyncio.TaskGroup() as group:
+        async with AsyncExitStack() as stack:
+            totals = Totals(self._gateway, await stack.enter_async_context(self._peers()))
+            await stack.enter_async_context(internal_port(self._gateway, self._internal, totals))
+            if self._metrics is not None:
+                await stack.enter_async_context(external_metrics(totals, self._namespace, self._metrics))
+            group = await stack.enter_async_context(asyncio.TaskGroup())
+            group.create_task(totals.run())
             for informer in informers:
                 group.create_task(informer.run())
             group.create_task(self._see())
@@ -136,9 +146,12 @@ class ClusterSource:
         await self._deployments.synced.wait()
         hands = Hands(self._kube, self._namespace)
         scaler = ClusterScaler(hands, lambda service: self._seen.routes.get(service) if self._seen else None)
-        async with Peers(self._me.name, self._gateways, port=self._peers_port) as peers, asyncio.TaskGroup() as group:
+        async with self._peers() as peers, asyncio.TaskGroup() as group:
             group.create_task(self._chores(Chores(hands)))
             group.create_task(Autoscaler(self._gateway, scaler, peers).run())
+
+    def _peers(self) -> Peers:
+        return Peers(self._me.name, self._gateways, port=self._peers_port)
 
     def _gateways(self) -> list[Pod]:
         return list(self._seen.gateways.values()) if self._seen is not None else []

@@ -244,6 +244,8 @@ def _split(path: str) -> tuple[str, str, str, str]:
     parts = path.strip("/").split("/")
     parts = parts[2:] if parts[0] == "api" else parts[3:]
     namespace = ""
+    if not parts:
+        raise web.HTTPNotFound  # discovery of a group that is not there
     if parts[0] == "namespaces" and len(parts) > 2:
         namespace, parts = parts[1], parts[2:]
     plural, name, subresource = (*parts, "", "")[:3]
