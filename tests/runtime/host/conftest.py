@@ -148,12 +148,17 @@ class Daemon(Client):
 
 
 class Local(Client):
-    """A host in this process: starts in no time, and its clock can be moved."""
+    """A host in this process: starts in no time, and its clock can be moved, or stopped at a moment."""
+
+    stopped_at: float | None = None
+
+    def now(self) -> float:
+        return time.time() + self.ahead if self.stopped_at is None else self.stopped_at
 
     async def start(self) -> None:
         self.ahead = 0.0
         self.folder.make()
-        self.host = Host(self.folder, "organization/test/dev", COMMANDS, lambda: time.time() + self.ahead)
+        self.host = Host(self.folder, "organization/test/dev", COMMANDS, self.now)
         await self.host.recover()
         self.server = serve(self.host)
         await self.server.__aenter__()

@@ -10,6 +10,7 @@ import stat
 import pytest
 
 from runtime.contract.host import GatewayReport
+from runtime.contract.wanted import ORPHAN_SECONDS
 from tests.runtime.host.conftest import Local, record
 
 
@@ -58,11 +59,13 @@ async def test_a_rotated_token_leaves_the_old_one_valid_for_the_overlap(
 
 async def test_an_orphan_is_swept_and_listed_as_drift_until_it_is_routed(host: Local) -> None:
     path = await host.run(record())
-    host.ahead = 599
+    since = (await host.state(path)).orphan_since
+    assert since is not None
+    host.stopped_at = since + ORPHAN_SECONDS - 1
     host.host.step()
     assert len((await host.state(path)).replicas) == 1
     assert (await host.get("/v1/drift"))["list"] == []
-    host.ahead = 601
+    host.ahead, host.stopped_at = ORPHAN_SECONDS + 1, None
     host.host.step()
     await host.until(path, lambda state: not state.replicas)
     drift = (await host.get("/v1/drift"))["list"]
