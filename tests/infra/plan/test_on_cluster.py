@@ -129,6 +129,9 @@ def test_one_of_startup_and_readiness_has_to_ask_for_the_engine() -> None:
 def test_startup_and_liveness_pass_at_their_first_success() -> None:
     found = probes("{startup: {tcpPort: 8000, successThreshold: 2}, readiness: {httpPath: /x, successThreshold: 2}}")
     assert found == [("probe-threshold", "services.echo.probes.startup.successThreshold")]
+    found = probes("{liveness: {tcpPort: 8000, successThreshold: 3}}")
+    assert found == [("probe-threshold", "services.echo.probes.liveness.successThreshold")]
+    assert probes("{startup: {tcpPort: 8000, successThreshold: 1}, liveness: {tcpPort: 8000}}") == []
 
 
 def test_a_model_must_fit_the_volumes_of_the_model_cache() -> None:
