@@ -52,7 +52,8 @@ def test_each_is_one_clear_error_and_nothing_is_half_made(
 
 
 def test_a_route_kind_that_the_cluster_lacks_is_named(project: ClusterProject) -> None:
-    project.changes_of_target["gateway"] = {"replicas": 1, "expose": "gatewayApi", "host": "llm.example"}
+    gateway = {"replicas": 1, "expose": "gatewayApi", "host": "llm.example", "parent": "edge"}
+    project.changes_of_target["gateway"] = gateway
     project.write({"chat": small("one")})
     output = errors(project.up(code=1))
     assert "HTTPRoute" in output, output
