@@ -52,7 +52,7 @@ def test_each_is_one_clear_error_and_nothing_is_half_made(
 
 
 def test_a_route_kind_that_the_cluster_lacks_is_named(project: ClusterProject) -> None:
-    gateway = {"replicas": 1, "expose": "gatewayApi", "host": "llm.example", "parent": "edge"}
+    gateway = {"replicas": 1, "expose": "gatewayApi", "host": "llm.example", "parent": {"name": "edge"}}
     project.changes_of_target["gateway"] = gateway
     project.write({"chat": small("one")})
     output = errors(project.up(code=1))
