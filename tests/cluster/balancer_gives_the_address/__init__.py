@@ -1,0 +1,1 @@
+"""Promise: with `gateway.expose: loadBalancer`, the endpoint is the address that the cluster gives."""

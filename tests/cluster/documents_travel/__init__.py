@@ -1,0 +1,1 @@
+"""Promise: `knowledge.documents` reach the pods with the stack, and follow its files without a restart."""
