@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runtime.contract.document import Document
+from runtime.image.archive import Layout, forget, keep, kept, scratch, write
 from runtime.image.bootstrap import base_name, ensure_base
 from runtime.image.console import Progress
-from runtime.image.context import Files, context_hash, image_files, parts_files, write_context
+from runtime.image.context import Files, context_hash, image_files, parts_files, top_files, write_context
 from runtime.image.engines import Engine, find_engine
 from runtime.image.problem import ImageProblem
 from runtime.image.recipe import Recipe
@@ -21,6 +22,7 @@ from runtime.image.secrets import write_secrets
 
 LOCAL = "localhost/inferform"
 PARTS = "localhost/inferform-parts"
+TOP = "localhost/inferform-top"
 REGISTRY = re.compile(r"[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
 
 
@@ -91,11 +93,12 @@ def build(recipe: Recipe, order: Order, progress: Progress, *, find: Callable[[]
             if order.bootstrap:
                 ensure_base(engine, recipe, progress, fresh=order.fresh)
             _build(engine, parts, below, secrets, progress, fresh=order.fresh)
+            forget(parts)
     _build(engine, tag, files, {}, progress)
     digest, size = engine.digest(tag), engine.size(tag)
     if order.archive:
         progress.step(f"writing {order.archive}")
-        digest = _archive(engine, tag, order.archive, progress)
+        digest = _archive(engine, recipe, tag, parts, order.archive, progress)
     if order.push:
         progress.step(f"pushing {tag}")
         digest = engine.push(tag, progress.tell)
@@ -120,12 +123,19 @@ def build(recipe: Recipe, order: Order, progress: Progress, *, find: Callable[[]
 
 
 def _build(
-    engine: Engine, tag: str, files: Files, secrets: Mapping[str, Path], progress: Progress, *, fresh: bool = False
+    engine: Engine,
+    tag: str,
+    files: Files,
+    secrets: Mapping[str, Path],
+    progress: Progress,
+    *,
+    fresh: bool = False,
+    layers: bool = True,
 ) -> None:
     progress.step(f"building {tag} with {engine.name}")
     with tempfile.TemporaryDirectory(prefix="inferform-image-") as context:
         write_context(files, Path(context))
-        engine.build(Path(context), tag, secrets, lambda line: _show(line, progress), fresh=fresh)
+        engine.build(Path(context), tag, secrets, lambda line: _show(line, progress), fresh=fresh, layers=layers)
 
 
 def archive_digest(archive: Path) -> str:
@@ -140,17 +150,34 @@ def archive_digest(archive: Path) -> str:
     raise ImageProblem(f"{archive} is no OCI archive: it has no index.json", "docker writes them from version 25 on")
 
 
-def _archive(engine: Engine, tag: str, archive: Path, progress: Progress) -> str:
+def _archive(engine: Engine, recipe: Recipe, tag: str, parts: str, archive: Path, progress: Progress) -> str:
     """Write beside, then move: a reader sees the old archive or the whole new one."""
     fresh = archive.with_name(f".{archive.name}.new")
     fresh.unlink(missing_ok=True)
     try:
-        engine.save(tag, fresh, progress.tell)
+        if engine.writes_layouts:
+            _compose(engine, recipe, tag, parts, fresh, progress)
+        else:
+            engine.save(tag, fresh, progress.tell)
         digest = archive_digest(fresh)
         fresh.replace(archive)
     finally:
         fresh.unlink(missing_ok=True)
     return digest
+
+
+def _compose(engine: Engine, recipe: Recipe, tag: str, parts: str, archive: Path, progress: Progress) -> None:
+    """The kept layers of the parts, made once, and what the image has on top of them."""
+    with scratch("parts-") as folder:
+        if not (kept(parts) / "index.json").is_file():
+            progress.step(f"compressing the layers of {parts}, once (minutes)")
+            layout = Path(folder) / "parts"
+            engine.write_layout(parts, layout, progress.tell)
+            keep(layout, parts)
+        top = f"{TOP}:{tag.rpartition(':')[2]}"
+        _build(engine, top, top_files(recipe, tag), {}, progress, layers=False)
+        engine.write_layout(top, Path(folder) / "top", progress.tell)
+        write(archive, tag, Layout(kept(parts)), Layout(Path(folder) / "top"))
 
 
 def _receipt(archive: Path) -> Path:

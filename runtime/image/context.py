@@ -45,6 +45,11 @@ def image_files(recipe: Recipe, parts: str, root: Path = ROOT) -> Files:
     return {"Containerfile": containerfile(recipe, parts).encode(), **sources}
 
 
+def top_files(recipe: Recipe, image: str) -> Files:
+    """The context of what `image` has on top of its parts."""
+    return {"Containerfile": containerfile(recipe, image=image).encode()}
+
+
 def context_hash(files: Files) -> str:
     """64 hex digits over names and contents."""
     total = hashlib.sha256()

@@ -26,9 +26,9 @@ class Engine:
     program: str
 
     def build_command(
-        self, context: Path, reference: str, secrets: Mapping[str, Path], *, fresh: bool = False
+        self, context: Path, reference: str, secrets: Mapping[str, Path], *, fresh: bool = False, layers: bool = True
     ) -> list[str]:
-        """Build `context` as `reference`. Pure.
+        """Build `context` as `reference`. `layers`: keep every step for later builds; else they are one layer. Pure.
 
         The network is the machine's own, because package indexes may be reachable from there alone. chroot is the
         isolation that works without cgroups and inside containers too; the variable of buildah and podman overrides it.
@@ -40,16 +40,32 @@ class Engine:
             return [self.program, "build", "--progress", "plain", *own]
         isolation = os.environ.get(ISOLATION_ENV) or "chroot"
         # --timestamp: the same content is the same digest, whenever it is built.
-        flags = ["--layers", "--pull=false", "--isolation", isolation, "--format", "oci", "--timestamp", "0"]
+        flags = [
+            f"--layers={'true' if layers else 'false'}",
+            "--pull=false",
+            "--isolation",
+            isolation,
+            "--format",
+            "oci",
+            "--timestamp",
+            "0",
+        ]
         return [self.program, "build", *flags, *own]
 
     def build(
-        self, context: Path, reference: str, secrets: Mapping[str, Path], follow: Follow, *, fresh: bool = False
+        self,
+        context: Path,
+        reference: str,
+        secrets: Mapping[str, Path],
+        follow: Follow,
+        *,
+        fresh: bool = False,
+        layers: bool = True,
     ) -> None:
         """Raises ImageProblem."""
         environment = {**os.environ, "DOCKER_BUILDKIT": "1"}
         run(
-            self.build_command(context, reference, secrets, fresh=fresh),
+            self.build_command(context, reference, secrets, fresh=fresh, layers=layers),
             failed=f"{self.name} could not build {reference}",
             hint="the last lines say at which step; a base that cannot be pulled: --base IMAGE, or --bootstrap",
             follow=follow,
@@ -99,15 +115,24 @@ class Engine:
             raise ImageProblem(f"{self.name} pushed {reference}, but says no digest")
         return digest
 
-    def save(self, reference: str, file: Path, follow: Follow) -> None:
-        """Write the image as an OCI archive. Raises ImageProblem."""
-        if self.name != "docker":
-            # zstd: a third of the time of gzip.
-            command = ["push", "--compression-format", "zstd", reference, f"oci-archive:{file}:{reference}"]
-        else:
-            command = ["save", "--output", str(file), reference]
+    @property
+    def writes_layouts(self) -> bool:
+        """Can it write a folder in OCI's image layout?"""
+        return self.name != "docker"
+
+    def write_layout(self, reference: str, folder: Path, follow: Follow) -> None:
+        """Write the image as an OCI layout, every layer compressed anew. Raises ImageProblem."""
         run(
-            [self.program, *command],
+            [self.program, "push", "--compression-format", "zstd", reference, f"oci:{folder}:{reference}"],
+            failed=f"{self.name} could not write {folder}",
+            hint="a full disk is the usual reason",
+            follow=follow,
+        )
+
+    def save(self, reference: str, file: Path, follow: Follow) -> None:
+        """Write the image as an OCI archive, as docker does. Raises ImageProblem."""
+        run(
+            [self.program, "save", "--output", str(file), reference],
             failed=f"{self.name} could not write {file}",
             hint="a full disk is the usual reason",
             follow=follow,

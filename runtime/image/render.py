@@ -13,8 +13,10 @@ USER = 65532
 """Numeric, so that Kubernetes can see without the image's passwd that it is not root."""
 
 
-def containerfile(recipe: Recipe, parts: str = "") -> str:
+def containerfile(recipe: Recipe, parts: str = "", *, image: str = "") -> str:
     """The Containerfile of the parts, or of the image on top of `parts`: a changed source builds that alone.
+
+    `image`: of what that image has on top of its parts, without them.
 
     It names files of the context (`context.py`) and no address but the base's.
     """
@@ -27,5 +29,5 @@ def containerfile(recipe: Recipe, parts: str = "") -> str:
         keep_trailing_newline=True,
     )
     return environment.get_template("Containerfile.j2").render(
-        recipe=recipe, parts=parts, home=HOME, user=USER, venv=f"{HOME}/venv", engine=f"{HOME}/vllm"
+        recipe=recipe, parts=parts, image=image, home=HOME, user=USER, venv=f"{HOME}/venv", engine=f"{HOME}/vllm"
     )

@@ -18,4 +18,5 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         assert found
         (folder / name).symlink_to(found)
     monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setenv("INFERFORM_CACHE", str(tmp_path / "cache"))
     return folder

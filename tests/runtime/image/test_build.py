@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import tarfile
@@ -86,6 +87,65 @@ def test_an_archive_of_the_same_content_is_kept(programs: Path, tmp_path: Path) 
     with pytest.raises(ImageProblem):  # of another content: built anew, and the fake writes no archive
         build(STANDARD, Order(archive=archive, reuse=True), Progress())
     assert archive.read_bytes() == b"layers"
+
+
+def test_missing_parts_are_built_before_the_image(programs: Path) -> None:
+    log = fake_engine(programs, no_parts=True)
+    build(STANDARD, Order(), Progress())
+    tags = [line.split(" --tag ")[1].split()[0] for line in log.read_text().splitlines() if " build " in line]
+    assert [tag.partition(":")[0] for tag in tags] == ["localhost/inferform-parts", "localhost/inferform"]
+
+
+def test_parts_that_are_there_are_not_built(programs: Path) -> None:
+    log = fake_engine(programs)
+    build(STANDARD, Order(), Progress())
+    assert [line for line in log.read_text().splitlines() if " build " in line and "inferform-parts" in line] == []
+
+
+def test_fresh_builds_the_parts_without_what_earlier_builds_left(programs: Path) -> None:
+    log = fake_engine(programs)
+    build(STANDARD, Order(fresh=True), Progress())
+    parts, image = [line for line in log.read_text().splitlines() if " build " in line]
+    assert "--tag localhost/inferform-parts:" in parts and " --no-cache " in parts
+    assert "--tag localhost/inferform:" in image and "--no-cache" not in image
+
+
+def test_a_changed_source_compresses_its_own_layer_alone(programs: Path, tmp_path: Path) -> None:
+    log = fake_engine(programs)
+    parts = oci_layout(programs / "parts-layout", b"parts", Env=["A=1"], Cmd=["sh"])
+    top = oci_layout(programs / "top-layout", b"sources", Cmd=["python"], User="65532:65532")
+    built = build(STANDARD, Order(archive=tmp_path / "a.tar"), Progress())
+    with tarfile.open(tmp_path / "a.tar") as tar:
+        blobs = {name.rpartition("/")[2]: tar.extractfile(name) for name in tar.getnames() if name.startswith("blobs")}
+        texts = {f"sha256:{digest}": stream.read() for digest, stream in blobs.items() if stream}
+    assert all(hashlib.sha256(text).hexdigest() == digest[7:] for digest, text in texts.items())
+    manifest = json.loads(texts[built.digest])
+    assert [layer["digest"] for layer in manifest["layers"]] == [parts, top]
+    config = json.loads(texts[manifest["config"]["digest"]])
+    assert config["rootfs"]["diff_ids"] == ["sha256:of-parts", "sha256:of-sources"]
+    assert config["config"] == {"Env": ["A=1"], "Cmd": ["python"], "User": "65532:65532"}
+    log.unlink()
+    (tmp_path / "a.tar").unlink()
+    assert build(STANDARD, Order(archive=tmp_path / "a.tar"), Progress()).digest == built.digest
+    pushed = [line for line in log.read_text().splitlines() if " push " in line]
+    assert len(pushed) == 1 and "inferform-top" in pushed[0], "the parts' layers were kept"
+
+
+def oci_layout(folder: Path, layer: bytes, **config: object) -> str:
+    """A layout of one image of one layer; the layer's digest."""
+    (folder / "blobs" / "sha256").mkdir(parents=True)
+
+    def blob(content: bytes) -> str:
+        digest = hashlib.sha256(content).hexdigest()
+        (folder / "blobs" / "sha256" / digest).write_bytes(content)
+        return f"sha256:{digest}"
+
+    rootfs = {"type": "layers", "diff_ids": [f"sha256:of-{layer.decode()}"]}
+    image = blob(json.dumps({"architecture": "amd64", "os": "linux", "config": config, "rootfs": rootfs}).encode())
+    stored = blob(layer)
+    manifest = {"config": {"digest": image}, "layers": [{"digest": stored, "size": len(layer)}]}
+    (folder / "index.json").write_text(json.dumps({"manifests": [{"digest": blob(json.dumps(manifest).encode())}]}))
+    return stored
 
 
 def test_the_digest_of_an_archive_is_its_manifests(tmp_path: Path) -> None:

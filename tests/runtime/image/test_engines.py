@@ -43,7 +43,7 @@ def test_buildah_and_podman_cache_layers_and_make_the_same_digest_again(monkeypa
     for name in ("buildah", "podman"):
         command = Engine(name, name).build_command(Path("/c"), "localhost/a:1", {"pip": Path("/s/pip")})
         text = " ".join(command)
-        assert text.startswith(f"{name} build --layers --pull=false --isolation chroot ")
+        assert text.startswith(f"{name} build --layers=true --pull=false --isolation chroot ")
         assert "--timestamp 0" in text and "--secret id=pip,src=/s/pip" in text
     monkeypatch.setenv("BUILDAH_ISOLATION", "oci")
     assert "oci" in Engine("buildah", "buildah").build_command(Path("/c"), "a", {})
@@ -52,7 +52,7 @@ def test_buildah_and_podman_cache_layers_and_make_the_same_digest_again(monkeypa
 def test_docker_gets_only_what_docker_knows() -> None:
     command = Engine("docker", "docker").build_command(Path("/c"), "localhost/a:1", {"ca": Path("/s/ca")})
     assert command[:4] == ["docker", "build", "--progress", "plain"]
-    assert not {"--layers", "--isolation", "--timestamp"} & set(command)
+    assert not {"--layers=true", "--isolation", "--timestamp"} & set(command)
 
 
 def test_a_push_gives_the_digest_that_the_registry_has(programs: Path) -> None:
