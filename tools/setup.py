@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tools import build, venv, vllm_venv
+from tools import build, image, venv, vllm_venv
 from tools.cluster import control
 from tools.console import StepFailed, report, run, say
 from tools.project import Project
@@ -53,11 +53,23 @@ def ensure(
             _install_packages(_missing({**control.PROGRAMS, **IMAGE_PACKAGES}))
             for name in ("cluster", "pause"):
                 build.ensure(name)
+            _image(project)
         if kubernetes or cluster:
             project.offer_plugin("kubernetes", PROVIDER, build.ensure("kubernetes-provider"))
         if vllm:
             vllm_venv.ensure()
     return tools
+
+
+def _image(project: Project) -> None:
+    """The runtime's image for pods. Here and not in the tests: the first time takes longer than any test may."""
+    run(
+        image.command(venv.python_of(project.root)),
+        step="building the image for pods",
+        remedy="see what it says; a full disk (10 GB are needed) or Debian's mirror out of reach is the usual reason",
+        cwd=project.root,
+        on_line=lambda line: say(f"  image: {line}") if line.startswith("[") else None,
+    )
 
 
 def _missing(programs: Mapping[str, str]) -> list[str]:

@@ -22,6 +22,17 @@ RUNNING = "INFERFORM_TEST_CLUSTER"
 OWN = "ifc-"
 
 
+LONGEST_SECONDS = 900
+"""Of one test here: a cluster, an image and several runs of Pulumi on two cores."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests on a cluster may take longer than others."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(LONGEST_SECONDS))
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """A cluster: of this run's own, which ends with it however it ends, or the one that RUNNING names."""

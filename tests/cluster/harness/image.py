@@ -8,22 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from runtime.contract.paths import cache_folder
 from runtime.image.build import Built
 from tests.cluster.harness.cluster import Cluster
+from tools import image
 from tools.cluster import control
 
-BASE = "INFERFORM_TEST_IMAGE_BASE"
-"""Names a Debian image that the engine has or can pull; without it debootstrap makes one, once."""
 READY = "INFERFORM_TEST_IMAGE"
 """Names an image that the node has already, by digest, to be used whatever the sources are now."""
 ROOT = Path(__file__).resolve().parents[3]
-
-
-def built_image() -> tuple[str, Path]:
-    """The image's name by digest and its OCI archive; built if what goes in has changed (a changed source: seconds)."""
-    built = _build()
-    return built.reference, Path(str(built.archive))
 
 
 def load_image(cluster: Cluster) -> str:
@@ -41,13 +33,9 @@ def load_image(cluster: Cluster) -> str:
 
 
 def _build() -> Built:
-    folder = cache_folder() / "images"
-    folder.mkdir(parents=True, exist_ok=True)
-    base = ["--base", named] if (named := os.environ.get(BASE)) else ["--bootstrap"]
-    command = [sys.executable, "-m", "runtime.image", *base, "--output", folder / "standard.tar", "--cached"]
-    with (folder / "standard.lock").open("w") as lock:
+    with image.archive().with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)
+        done = subprocess.run(image.command(Path(sys.executable)), cwd=ROOT, stdout=subprocess.PIPE, check=False)
     assert done.returncode == 0, "the image could not be built; what it said stands above"
     return Built.from_json(done.stdout)
 
