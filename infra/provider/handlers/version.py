@@ -1,4 +1,4 @@
-"""Version: the immutable description of what runs, declared to where it is to run. It starts nothing; the Rollout does."""
+"""Version: the immutable description of what runs, declared to its place. It starts nothing; the Rollout does."""
 
 from __future__ import annotations
 
