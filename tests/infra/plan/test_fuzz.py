@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from infra.plan import make, text, to_data
 from infra.plan.markdown import markdown
 from infra.plan.page import page
 from infra.stackfile import StackFileErrors, load
+from tests.infra.places import places
 from tests.infra.plan.stacks import CATALOG, machine
 from tests.infra.plan.test_golden import STACKS, everything_pinned
 
@@ -39,14 +39,6 @@ KEYS = (
     "stopped",
     "gpus",
 )
-
-
-def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Every place in a document."""
-    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
-    for key, value in items:
-        yield (*path, key)
-        yield from places(value, (*path, key))
 
 
 def mutated(data: Any, chance: random.Random) -> Any:

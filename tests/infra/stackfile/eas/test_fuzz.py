@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from infra.stackfile import StackFileErrors, load
 from infra.stackfile.eas import export_service, import_service, normalise
+from tests.infra.places import places
 from tests.infra.stackfile.eas.test_published import FILES
 
 WORDS = "x qps demo oss://b/p/ vllm_serve ecs.gn7i-c16g1.4xlarge public [] a.b é 'unclosed --port"
@@ -21,14 +21,6 @@ ODD: tuple[Any, ...] = (
 )
 FIELDS = "metadata containers cloud storage autoscaler name instance cpu gpu min max type oss path unheard_of"
 KEYS = tuple(FIELDS.split())
-
-
-def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Every place in a document."""
-    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
-    for key, value in items:
-        yield (*path, key)
-        yield from places(value, (*path, key))
 
 
 def mutated(data: Any, chance: random.Random) -> Any:
