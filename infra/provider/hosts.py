@@ -7,9 +7,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from infra.cluster import ClusterClient, Connections
 from infra.hostclient import HostClient, HostGone, HostProblem, HostTimeout
@@ -18,7 +21,7 @@ from infra.provider.identity import place_of
 from infra.provider.operation import Operation, Refused
 from runtime.contract.cluster import is_cluster, parse_address
 from runtime.contract.code import host_code
-from runtime.contract.host import HostInfo
+from runtime.contract.host import KEEP, UNKEPT, HostInfo
 
 ASK_SECONDS = 0.05
 """What Check and Diff may spend on the socket (DESIGN, `How Pulumi is used`, rule 11)."""
@@ -50,6 +53,7 @@ class Hosts:
         self._locks: dict[str, threading.Lock] = {}
         self._epochs: dict[str, int] = {}
         self._started: list[subprocess.Popen[bytes]] = []  # they outlive this process
+        self._unkept: dict[str, subprocess.Popen[bytes]] = {}  # unless it dies before `keep`
 
     def cluster(self, state: str) -> ClusterClient:
         """A client of a cluster's namespace, without an epoch. Raises HostGone when there is no way to it."""
@@ -113,14 +117,17 @@ class Hosts:
             return None
 
     def ensure(self, state: str, operation: Operation) -> HostInfo:
-        """Adopt the folder's host, or start one. Raises Refused when it cannot start or belongs to another stack."""
+        """Adopt the folder's host, or start one. Raises Refused when it cannot start or belongs to another stack.
+
+        One that was started here on an empty folder ends with this process, and leaves nothing, until `keep`.
+        """
         with self._of(state):
             try:
-                info = HostClient.of_state(Path(state)).host()
+                info = _living(HostClient.of_state(Path(state)), operation)
             except HostTimeout:
                 raise
             except HostGone:
-                info = self._start(state, operation)
+                info = self._start(state, operation, kept=(Path(state) / DATABASE).exists())
         if info.stack != operation.stack:
             raise Refused(
                 f"the host of {state} belongs to the stack {info.stack}, this is {operation.stack}; "
@@ -128,11 +135,26 @@ class Hosts:
             )
         return info
 
+    def keep(self, state: str) -> None:
+        """The host that `ensure` started is about to be in Pulumi's state: from now on a delete ends it."""
+        with self._birth(state) as birth:
+            birth.write(KEEP)
+
     def forget(self, state: str) -> None:
-        """The host was shut down, the namespace removed: a new one gives new epochs."""
+        """The host was shut down, the namespace removed: a new one gives new epochs. One that nobody kept ends."""
+        with self._birth(state):
+            pass  # it is over
         with self._lock:
             self._epochs.pop(place_of(state), None)
             self._started = [process for process in self._started if process.poll() is None]  # reaps it
+
+    @contextmanager
+    def _birth(self, state: str) -> Iterator[BinaryIO]:
+        """The pipe that an unkept host watches, for the last time; another host's is nowhere."""
+        with self._lock:
+            process = self._unkept.pop(state, None)
+        with suppress(BrokenPipeError), BytesIO() if process is None else cast(BinaryIO, process.stdin) as birth:
+            yield birth
 
     def _of(self, state: str) -> threading.Lock:
         with self._lock:
@@ -147,7 +169,7 @@ class Hosts:
         client.leave()
         deadline = time.monotonic() + START_SECONDS
         with suppress(HostGone):
-            while client.host().pid == info.pid:
+            while _living(client, operation).pid == info.pid:
                 if time.monotonic() > deadline:
                     raise Refused(f"the host of {state} (process {info.pid}) does not exit; it runs other code")
                 operation.cancellation.sleep(0.05)
@@ -161,7 +183,7 @@ class Hosts:
         client.host()  # so that a host that died is noticed before the write
         return known
 
-    def _start(self, state: str, operation: Operation) -> HostInfo:
+    def _start(self, state: str, operation: Operation, *, kept: bool = True) -> HostInfo:
         """Start the daemon in a session of its own: the engine kills the plugin's whole process group at its end."""
         folder = Path(state)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -171,15 +193,17 @@ class Hosts:
         with (logs / "host.log").open("ab") as log:
             before = log.tell()
             process = subprocess.Popen(
-                list(self._command(folder, operation.stack)),
+                [*self._command(folder, operation.stack), *(() if kept else (UNKEPT,))],
                 cwd=folder,
                 env=host_environment(os.environ),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if kept else subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
         self._started.append(process)
+        if not kept:
+            self._unkept[state] = process
         deadline = time.monotonic() + START_SECONDS
         client = HostClient.of_state(Path(state))
         while True:
@@ -193,11 +217,24 @@ class Hosts:
                 try:
                     return client.host()
                 except HostGone:
+                    self.forget(state)
                     tail = _tail(logs / "host.log", before)
                     raise Refused(f"the host of {state} exited with {code} at its start:\n{tail}") from None
             if time.monotonic() > deadline:
                 raise Refused(f"the host of {state} does not answer after {START_SECONDS:g} s; see {logs / 'host.log'}")
             operation.cancellation.sleep(0.02)
+
+
+def _living(client: HostClient, operation: Operation) -> HostInfo:
+    """What a host says of itself; the end of one that shuts down is waited for. Raises HostGone when there is none."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            return client.host()
+        except HostProblem as problem:
+            if problem.status != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
+                raise
+        operation.cancellation.sleep(0.02)
 
 
 def _tail(path: Path, start: int, lines: int = 15) -> str:

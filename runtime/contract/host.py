@@ -10,6 +10,10 @@ from runtime.contract.route import RouteTable
 from runtime.contract.scaling import Scaling
 from runtime.contract.version import Bounds, VersionTemplate
 
+UNKEPT = "--unkept"
+"""A host started with this ends everything when its stdin closes before KEEP came: its creation was not finished."""
+KEEP = b"keep"
+
 
 class GatewaySettings(Document):
     """Where the gateway listens."""

@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from runtime.contract.host import Problem
+from runtime.contract.host import UNKEPT, Problem
 from runtime.host.commands import Commands
 from runtime.host.daemon import run
 from runtime.host.folder import AlreadyRunning, Folder, ForeignState
@@ -28,10 +28,13 @@ def main(arguments: list[str], commands: Commands | None = None) -> int:
     )
     parser.add_argument("--state", type=Path, required=True, metavar="DIR", help="the state folder; made when missing")
     parser.add_argument("--stack", required=True, metavar="ORG/PROJECT/STACK", help="the Pulumi stack that owns it")
+    parser.add_argument(
+        UNKEPT, action="store_true", help="end everything when stdin closes before it has said that the host is kept"
+    )
     options = parser.parse_args(arguments)
     os.umask(0o077)
     try:
-        asyncio.run(run(Folder(options.state.absolute()), options.stack, commands or Commands()))
+        asyncio.run(run(Folder(options.state.absolute()), options.stack, commands or Commands(), unkept=options.unkept))
     except ForeignState as error:
         return _refuse("ForeignState", error, FOREIGN)
     except AlreadyRunning as error:

@@ -8,11 +8,13 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from runtime.contract.code import host_code
+from runtime.contract.host import KEEP
 from runtime.host import logs
 from runtime.host.api import serve
 from runtime.host.commands import Commands
@@ -22,8 +24,14 @@ from runtime.host.host import Host
 PREDECESSOR_SECONDS = 10.0
 
 
-async def run(folder: Folder, stack: str, commands: Commands, now: Callable[[], float] = time.time) -> None:
-    """Serve until shut down or told to leave; raises AlreadyRunning, ForeignState or PermissionError at the start."""
+async def run(
+    folder: Folder, stack: str, commands: Commands, now: Callable[[], float] = time.time, *, unkept: bool = False
+) -> None:
+    """Serve until shut down or told to leave; raises AlreadyRunning, ForeignState or PermissionError at the start.
+
+    `unkept`: whoever started this is still at it. If they die before they have written KEEP to stdin, no record of this
+    host exists that could end it, so it ends itself.
+    """
     host_code()  # of the files that this process was started from, whatever happens to them later
     folder.make()
     lock = Lock(folder.state)
@@ -39,8 +47,11 @@ async def run(folder: Folder, stack: str, commands: Commands, now: Callable[[], 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, host.leave)
         await host.recover()
+        birth = asyncio.create_task(_die_unkept(host)) if unkept else None
         async with serve(host):
             await host.run()
+        if birth is not None:
+            birth.cancel()
         gone = not folder.database.exists()
         if host.deleted:
             shutil.rmtree(folder.host_socket.parent, ignore_errors=True)
@@ -55,6 +66,18 @@ async def run(folder: Folder, stack: str, commands: Commands, now: Callable[[], 
     if gone:
         with contextlib.suppress(OSError):
             folder.host_socket.parent.rmdir()
+
+
+async def _die_unkept(host: Host) -> None:
+    """Wait for stdin; shut down when it ends without a word."""
+    readable = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(sys.stdin.fileno(), readable.set)
+    await readable.wait()
+    loop.remove_reader(sys.stdin.fileno())
+    if os.read(sys.stdin.fileno(), len(KEEP)) != KEEP:
+        logs.warn("whoever started this host is gone before its time")
+        await host.shut_down()
 
 
 async def _silent(path: Path, seconds: float) -> bool:

@@ -111,6 +111,15 @@ def signal_session(leader: int, number: signal.Signals) -> None:
                 os.kill(int(entry), number)
 
 
+def end_session(leader: Identity) -> None:
+    """SIGKILL to what is left of the session of a process that ended unseen.
+
+    The kernel gives a number to no new process while it names a session, so with the leader gone it is still that one.
+    """
+    if leader.boot == boot_id() and stat(leader.pid) is None:
+        signal_session(leader.pid, signal.SIGKILL)
+
+
 def oom_kills() -> int:
     """How many processes the kernel has killed for memory since boot; 0 where it does not count them."""
     with contextlib.suppress(OSError):

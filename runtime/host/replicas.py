@@ -20,7 +20,7 @@ from runtime.host.folder import Folder
 from runtime.host.gateways import Reports
 from runtime.host.launch import Launcher, NoGpu
 from runtime.host.probe import Probe
-from runtime.host.process import Child, Identity, adopt, boot_id
+from runtime.host.process import Child, Identity, adopt, boot_id, end_session
 from runtime.host.shown import endpoint, phase_of, replica_state
 from runtime.host.store import Slot, Store
 
@@ -329,6 +329,8 @@ class Replicas:
                 logs.note("replica adopted", replica=slot.replica, pid=slot.pid)
                 self._track(slot, child)
                 continue
+            if identity is not None:
+                end_session(identity)
             _unlink(slot.socket)
             if slot.stopping_since is not None:
                 self._drop(slot.replica)

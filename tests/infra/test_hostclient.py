@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -27,13 +28,24 @@ def answering(path: Path, *answers: bytes) -> Iterator[list[bytes]]:
             for answer in answers:
                 connection, _ = server.accept()
                 with connection:
-                    asked.append(connection.recv(65536))
+                    asked.append(whole_request(connection))
                     connection.sendall(answer)
 
         thread = threading.Thread(target=serve)
         thread.start()
         yield asked
         thread.join(timeout=10)
+
+
+def whole_request(connection: socket.socket) -> bytes:
+    """Head and body, however they come: who closes before has not heard all."""
+    got = b""
+    while b"\r\n\r\n" not in got:
+        got += connection.recv(65536)
+    length = re.search(rb"(?i)content-length: (\d+)", got)
+    while length and len(got.partition(b"\r\n\r\n")[2]) < int(length[1]):
+        got += connection.recv(65536)
+    return got
 
 
 def reply(status: str, body: str) -> bytes:

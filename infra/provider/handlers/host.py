@@ -92,7 +92,10 @@ class HostHandler(Handler[HostInputs]):
         except HostProblem as problem:
             if problem.code == "StaleEpoch":
                 raise
+            self.hosts.keep(args.state)
             raise InitFailed(args.state, outputs, inputs, [problem.message]) from problem
+        operation.cancellation.check()  # without an engine, nobody would know of it
+        self.hosts.keep(args.state)
         if not state.ready:
             raise InitFailed(args.state, outputs, inputs, [not_ready(args.state, state.error)])
         operation.status(f"serving on {args.gateway.host}:{args.gateway.port}")

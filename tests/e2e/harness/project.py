@@ -260,9 +260,15 @@ class Project:
         return len(victims)
 
     def kill_everything(self) -> None:
-        """What a power cut leaves: no process at all."""
-        while self.processes():
+        """What a power cut leaves: no process at all, also none that has given itself another name, as vLLM's do."""
+        sessions: set[int] = set()
+        while found := self.processes():
+            sessions |= {session_of(process.pid) for process in found}
             self.kill()
+        for process in psutil.process_iter():
+            if session_of(process.pid) in sessions - {0, os.getsid(0)}:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
 
     def assert_nothing_left(self) -> None:
         """After destroy: no process, no socket, no port."""
@@ -294,6 +300,13 @@ class Project:
                 + "\n".join(path.read_text(errors="replace").splitlines()[-25:])
             )
         return "".join(parts)
+
+
+def session_of(pid: int) -> int:
+    """The number of a process's session; 0 when it is gone."""
+    with contextlib.suppress(ProcessLookupError):
+        return os.getsid(pid)
+    return 0
 
 
 def kill_tree(pid: int) -> None:

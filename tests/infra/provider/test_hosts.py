@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from infra.provider import hosts as module
-from infra.provider.hosts import Hosts
+from infra.provider.hosts import DATABASE, Hosts
 from infra.provider.operation import Operation
 
 FAKE_REPLICAS = Path(__file__).parents[2] / "runtime" / "host" / "fake_host.py"
@@ -33,11 +35,47 @@ def hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Hos
         started.forget(state)  # reaps it
 
 
+CREATOR = """
+import sys
+from infra.provider.hosts import Hosts
+from infra.provider.operation import Operation
+from tests.infra.provider.test_hosts import command
+hosts = Hosts(command)
+print(hosts.ensure(sys.argv[1], Operation()).pid, flush=True)
+if sys.argv[2] == "keep":
+    hosts.keep(sys.argv[1])
+    print("kept", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_host_whose_creation_was_cut_off_ends_and_one_that_was_kept_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: bool
+) -> None:
+    state = tmp_path / "state"
+    with tempfile.TemporaryDirectory(prefix="if-") as short:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", short)
+        words = [sys.executable, "-c", CREATOR, str(state), "keep" if keep else "die"]
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as creator:
+            assert creator.stdout is not None
+            host = psutil.Process(int(creator.stdout.readline()))
+            if keep:
+                assert creator.stdout.readline() == "kept\n"
+            creator.kill()
+        if keep:
+            assert Hosts(command).reader(str(state)).host().pid == host.pid
+            Hosts(command).reader(str(state)).shutdown()
+        host.wait(timeout=20)
+        assert not (state / DATABASE).exists()
+
+
 def test_a_host_of_other_code_is_replaced_and_its_epochs_go_on(
     hosts: tuple[Hosts, str], operation: Operation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started, state = hosts
     first = started.ensure(state, operation)
+    started.keep(state)
     assert started.writer(state, operation).epoch == 1
     assert started.reader(state).host().pid == first.pid, "the same code: it stays"
     monkeypatch.setattr(module, "host_code", lambda: "of tomorrow")

@@ -7,13 +7,13 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from runtime.host.process import Child, adopt, ending, identify, is_alive, nonce_of, scan, spawn, stat
+from runtime.host.process import Child, adopt, end_session, ending, identify, is_alive, nonce_of, scan, spawn, stat
 
 SLEEPER = "import time; print('up', flush=True); time.sleep(600)"
 
@@ -66,12 +66,41 @@ def test_a_killed_process_says_so_and_is_gone(sleeper: Child) -> None:
     assert not is_alive(sleeper.identity)
 
 
+def test_what_is_left_of_a_session_is_ended_once_its_leader_is_gone(tmp_path: Path) -> None:
+    helper = f"import subprocess, sys; subprocess.Popen([sys.executable, '-S', '-E', '-c', {SLEEPER!r}]); {SLEEPER}"
+    leader = spawn(
+        [sys.executable, "-S", "-E", "-c", helper], nonce="", environment={}, log=tmp_path / "log", folder=tmp_path
+    )
+    wait_for(lambda: (tmp_path / "log").read_text().count("up") == 2)
+    end_session(leader.identity)
+    assert stat(leader.identity.pid) is not None, "the leader lives: nothing is left over"
+    [helper_pid] = session_of(leader.identity.pid) - {leader.identity.pid}
+    leader.send(signal.SIGKILL)
+    os.waitpid(leader.identity.pid, 0)  # gone unseen: without the end that `reap` gives the session
+    assert stat(helper_pid) is not None
+    end_session(leader.identity)
+    wait_for(lambda: not session_of(leader.identity.pid))
+    leader.close()
+
+
+def session_of(leader: int) -> set[int]:
+    """The living processes of a session."""
+    pids = {int(entry) for entry in os.listdir("/proc") if entry.isdigit()}
+    return {pid for pid in pids if (found := stat(pid)) is not None and found.session == leader and found.state != "Z"}
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Poll for at most 10 s."""
+    for _ in range(1000):
+        if condition():
+            return
+        select.select([], [], [], 0.01)
+    raise AssertionError("it did not come about")
+
+
 def test_output_is_appended_to_the_log(sleeper: Child, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    for _ in range(1000):
-        if log.read_text():
-            break
-        select.select([], [], [], 0.01)
+    wait_for(lambda: log.read_text() != "")
     assert log.read_text() == "up\n"
     assert log.stat().st_mode & 0o777 == 0o600
 
