@@ -99,6 +99,7 @@ def shared(table: RouteTable, gateways: int) -> RouteTable:
             "qps": limits.qps / gateways,
             "qps_per_replica": limits.qps_per_replica / gateways,
             "concurrency": math.ceil(limits.concurrency / gateways),
+            "queue": math.ceil(limits.queue / gateways),  # a replica's own is whole: what waited must not overflow it
         }
     )
     return table.model_copy(update={"limits": part})

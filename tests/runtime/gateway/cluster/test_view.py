@@ -101,19 +101,20 @@ def test_an_overlap_of_tokens_ends_by_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limits", "gateways", "qps", "per_replica", "concurrency"),
+    ("limits", "gateways", "qps", "per_replica", "concurrency", "queue"),
     [
-        ({"qps": 10, "concurrency": 5}, 1, 10, 0, 5),
-        ({"qps": 10, "concurrency": 5}, 2, 5, 0, 3),
-        ({"qps": 1, "concurrency": 1, "qps_per_replica": 3}, 3, 1 / 3, 1, 1),
-        ({}, 2, 0, 0, 0),  # 0 stays off
+        ({"qps": 10, "concurrency": 5}, 1, 10, 0, 5, 64),
+        ({"qps": 10, "concurrency": 5}, 2, 5, 0, 3, 32),
+        ({"qps": 1, "concurrency": 1, "qps_per_replica": 3, "queue": 8}, 3, 1 / 3, 1, 1, 3),
+        ({"queue": 0}, 2, 0, 0, 0, 0),  # 0 stays off
     ],
 )
 def test_limits_are_shared_by_the_ready_gateways(
-    limits: dict[str, float], gateways: int, qps: float, per_replica: float, concurrency: int
+    limits: dict[str, float], gateways: int, qps: float, per_replica: float, concurrency: int, queue: int
 ) -> None:
     part = shared(limited(**limits), gateways).limits
-    assert (part.qps, part.qps_per_replica, part.concurrency) == (qps, per_replica, concurrency)
+    assert (part.qps, part.qps_per_replica) == (qps, per_replica)
+    assert (part.concurrency, part.queue) == (concurrency, queue)
 
 
 def test_gateways_that_end_or_are_not_ready_share_nothing() -> None:
