@@ -105,6 +105,12 @@ def _text() -> Json:
     return {"type": "string"}
 
 
+def _event() -> Json:
+    """One server-sent event: OpenAPI 3.1 describes a stream of them by the fields of each."""
+    data = {"type": "string", "description": "A JSON object of the answer, or [DONE] at the end."}
+    return {"type": "object", "properties": {"data": data}, "required": ["data"]}
+
+
 def _answers(good: Mapping[str, Json], *, error: Mapping[str, Json] | None = None, more: tuple[str, ...] = ()) -> Json:
     """`good`: content types of the 200; `error`: of this protocol's own refusals (400, 404, 500)."""
     answers: Json = {"200": {"description": "The answer", "content": _content(good)}}
@@ -184,7 +190,7 @@ def _openai(method: Method) -> Json:
 
     def post(summary: str, name: str, model: str, reply: str) -> Json:
         free: Json = {"type": "object", "description": "As vLLM's own API has it; passed on byte for byte."}
-        content = {"application/json": _ref(reply), "text/event-stream": _text()}
+        content = {"application/json": _ref(reply), "text/event-stream": _event()}
         return {
             "post": {
                 "summary": summary,
@@ -213,7 +219,7 @@ def _bladellm() -> Json:
     text = {"text/plain": _text()}
 
     def post(summary: str, name: str, model: str) -> Json:
-        content = {"application/json": _ref("BladeLlmReply"), "text/event-stream": _text()}
+        content = {"application/json": _ref("BladeLlmReply"), "text/event-stream": _event()}
         return {
             "post": {
                 "summary": summary,
