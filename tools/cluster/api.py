@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import ssl
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
 
 from tools.cluster.layout import CONTEXT
+
+AWAY_SECONDS = 10.0
+"""How long a server that refuses or resets connections is asked again: it is starting, or starting again."""
 
 
 class Refused(Exception):
@@ -35,16 +39,25 @@ class Api:
         self._opener, self._seconds = urllib.request.build_opener(*handlers), seconds
 
     def call(self, method: str, path: str, body: Any = None, kind: str = "application/json") -> Any:
-        """One request, its JSON answer. Raises Refused, and OSError where nobody answers."""
+        """One request, its JSON answer; sent again while the server takes no connection, so write what may come twice.
+
+        Raises Refused, and OSError where nobody answers.
+        """
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": kind}
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self._server + path, data, headers, method=method)
-        try:
-            with self._opener.open(request, timeout=self._seconds) as answer:
-                return json.loads(answer.read() or b"null")
-        except urllib.error.HTTPError as error:
-            with error:
-                raise Refused(error.code, error.read().decode(errors="replace")) from None
+        deadline = time.monotonic() + AWAY_SECONDS
+        while True:
+            try:
+                with self._opener.open(request, timeout=self._seconds) as answer:
+                    return json.loads(answer.read() or b"null")
+            except urllib.error.HTTPError as error:
+                with error:
+                    raise Refused(error.code, error.read().decode(errors="replace")) from None
+            except urllib.error.URLError as error:
+                if not isinstance(error.reason, ConnectionError) or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
 
     def create(self, path: str, document: Any) -> None:
         """Create an object; one of that name is left as it is."""

@@ -64,7 +64,7 @@ def add(state: Path, shape: Shape, count: int = 1) -> list[str]:
     for name in names:
         document = node(name, shape)
         try:
-            api.call("POST", "/api/v1/nodes", document)
+            api.create("/api/v1/nodes", document)
             api.merge(f"/api/v1/nodes/{name}/status", {"status": document["status"]})
         except Refused as error:
             raise StepFailed(f"adding the node {name}", "see what the API server says", str(error)) from None
