@@ -23,11 +23,14 @@ CHECKS = {
 }
 PROTOCOLS = ("protocols", "runtime/replica/protocols")
 APART = ("e2e", "cluster", "bench", *PROTOCOLS)
+WORKERS = "2"
+"""Test processes side by side. Tests are hermetic; most of their time they wait for programs that they started."""
+PYTEST = ["python", "-m", "pytest", "-q", "-n", WORKERS, "--dist", "worksteal"]
 TESTS = {
-    "unit tests": ["python", "-m", "pytest", "-q", "tests", *(f"--ignore=tests/{name}" for name in APART)],
-    "protocols and fuzzing": ["python", "-m", "pytest", "-q", *(f"tests/{name}" for name in PROTOCOLS)],
-    "end-to-end tests": ["python", "-m", "pytest", "-q", "tests/e2e"],
-    "cluster tests": ["python", "-m", "pytest", "-q", "tests/cluster"],
+    "unit tests": [*PYTEST, "tests", *(f"--ignore=tests/{name}" for name in APART)],
+    "protocols and fuzzing": [*PYTEST, *(f"tests/{name}" for name in PROTOCOLS)],
+    "end-to-end tests": [*PYTEST, "tests/e2e"],
+    "cluster tests": [*PYTEST, "tests/cluster"],  # each process has a cluster of its own
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,15 +26,16 @@ config:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The project's folder, which is the working folder; no stack is selected."""
     (tmp_path / "Pulumi.yaml").write_text("name: demo\nruntime: python\n")
     (tmp_path / "Pulumi.local.yaml").write_text(STACK_FILE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
     monkeypatch.delenv("PULUMI_STACK", raising=False)
-    return tmp_path
+    with tempfile.TemporaryDirectory(prefix="if-") as short:  # a socket's path has at most 107 bytes
+        monkeypatch.setenv("XDG_RUNTIME_DIR", short)
+        yield tmp_path
 
 
 @pytest.fixture
