@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -92,15 +93,15 @@ def copy(entry: Copy, module: Path, folder: Path) -> None:
     lines: list[str] = []
     step = f"finding {entry.file} in {entry.of}"
     run(
-        ["go", "list", "-m", "-f", "{{.Dir}}", entry.of],
+        ["go", "mod", "download", "-json", entry.of],
         step=step,
         remedy=NETWORK,
         cwd=module,
         environment=environment(),
         on_line=lines.append,
     )
-    source, target = Path(lines[-1]) / entry.file if lines else Path(), folder / entry.to
-    if not lines or not source.exists():
+    source, target = Path(json.loads("".join(lines))["Dir"], entry.file), folder / entry.to
+    if not source.exists():
         raise StepFailed(step, f"the module has no such file: correct build.toml beside {module}", str(source))
     target.parent.mkdir(parents=True, exist_ok=True)
     # Files of the module cache are read-only; ours are the user's to delete.

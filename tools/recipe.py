@@ -82,7 +82,7 @@ def read_recipe(folder: Path) -> Recipe:
     """Read `build.toml` of this folder. Raises FileNotFoundError, and ValueError for keys that do not fit."""
     document = tomllib.loads((folder / "build.toml").read_text())
     try:
-        builds = tuple(Build(**_tuples(entry)) for entry in document["build"])
+        builds = tuple(Build(**_tuples(entry)) for entry in document.get("build", ()))
         copies = tuple(Copy(**entry) for entry in document.get("copy", ()))
         on_path = _on_path(document["path"]) if "path" in document else None
     except (KeyError, TypeError) as error:

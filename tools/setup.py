@@ -51,7 +51,7 @@ def ensure(
         if cluster:
             # Without these the tests on a cluster cannot run, so their lack is an error.
             _install_packages(_missing({**control.PROGRAMS, **IMAGE_PACKAGES}))
-            for name in ("cluster", "pause"):
+            for name in ("cluster", "pause", "kinds"):
                 build.ensure(name)
             _image(project)
         if kubernetes or cluster:

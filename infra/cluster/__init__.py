@@ -8,5 +8,6 @@ from __future__ import annotations
 from infra.cluster.client import ClusterClient
 from infra.cluster.connect import Connections
 from infra.cluster.namespace import NamespaceState
+from infra.cluster.needs import Needs
 
-__all__ = ["ClusterClient", "Connections", "NamespaceState"]
+__all__ = ["ClusterClient", "Connections", "NamespaceState", "Needs"]

@@ -5,7 +5,7 @@ Note: docs/designs/kubernetes-target.md
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from infra.cluster.connect import Connections
 from infra.cluster.gateways import gateways
 from infra.cluster.logs import follow_lines, text_of
 from infra.cluster.namespace import NamespaceState
+from infra.cluster.needs import Needs
 from infra.cluster.problems import translated
 from infra.cluster.reports import ready_gateways
 from infra.cluster.routes import Routes
@@ -127,13 +128,11 @@ class ClusterClient:
         stack: str,
         *,
         pod_security: bool,
-        autoscalers: Mapping[str, str] | None = None,
+        needs: Needs | None = None,
         timeout: float | None = None,
     ) -> NamespaceState:
         """Make the namespace or adopt it, for the stack `project.stack`."""
-        return self.run(
-            namespace.ensure(self.session, stack, pod_security=pod_security, autoscalers=autoscalers), timeout
-        )
+        return self.run(namespace.ensure(self.session, stack, pod_security=pod_security, needs=needs), timeout)
 
     def namespace_state(self, *, timeout: float | None = None) -> NamespaceState:
         """What is there of the namespace. HostProblem NotFound: nothing of ours."""

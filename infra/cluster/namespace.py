@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from infra.cluster import rows, scalers
+from infra.cluster import needs as needed
+from infra.cluster import rows
+from infra.cluster.needs import Needs
 from infra.cluster.problems import right
 from infra.cluster.rows import Object
 from infra.cluster.session import Session, foreign
@@ -62,16 +64,14 @@ class NamespaceState:
     pod_security: bool
 
 
-async def ensure(
-    session: Session, stack: str, *, pod_security: bool, autoscalers: Mapping[str, str] | None = None
-) -> NamespaceState:
+async def ensure(session: Session, stack: str, *, pod_security: bool, needs: Needs | None = None) -> NamespaceState:
     """Make the namespace or adopt it, unchanged; then its record and its tokens. Raises HostProblem for a foreign one.
 
-    0. A cluster that cannot have `autoscalers` (by service: hpa, keda) is an error before anything is made.
+    0. A cluster that lacks what the stack needs is an error before anything is made.
     1. One that is being deleted is waited for. 2. A user without the right to look at namespaces may still use one.
     """
     version = str((await session.kube.version()).get("gitVersion", ""))
-    await scalers.check(session, autoscalers or {})
+    await needed.check(session, needs or Needs())
     found = await _namespace(session, stack, pod_security=pod_security)
     if missing := await missing_rights(session):
         text = f"the context may not {', '.join(missing)} in namespace {session.namespace} (SelfSubjectAccessReview)"

@@ -8,7 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from components.targets.kubernetes.manifest import SKIP_AWAIT, Manifest, labels, mebibytes, metadata
-from components.targets.kubernetes.pods import container_security, pod_security, process_environment, writable
+from components.targets.kubernetes.pods import (
+    container_security,
+    declared_environment,
+    pod_security,
+    process_environment,
+    writable,
+)
 from infra.plan import ServicePlan, VersionPlan
 from infra.stackfile.targets import ModelCache
 from runtime.contract.cluster import CLAIM_FOLDER, REPLICA
@@ -64,7 +70,7 @@ def job(namespace: str, name: str, version: VersionPlan) -> Manifest:
         "imagePullPolicy": "IfNotPresent",
         "command": ["python", "-m", "runtime.replica.sources", "fetch"],
         "args": [model.source, model.digest, CLAIM_FOLDER, *trusted],
-        "env": process_environment(),
+        "env": [*declared_environment(template), *process_environment()],  # how to reach the source is in there
         "resources": {"requests": {"cpu": "100m", "memory": FETCH_MEMORY}, "limits": {"memory": FETCH_MEMORY_LIMIT}},
         "securityContext": container_security(),
         "volumeMounts": [*mounts, {"name": "model", "mountPath": CLAIM_FOLDER}],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from runtime.contract.cluster import HOME, TERMINATION_LOG_ENV, USER
+from runtime.contract.version import VersionTemplate
 
 TERMINATION_LOG = "/dev/termination-log"
 
@@ -33,6 +34,11 @@ def container_security() -> dict[str, Any]:
 def from_pod(**fields: str) -> list[dict[str, Any]]:
     """Environment variables by the downward API: `POD_NAME="metadata.name"`."""
     return [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in fields.items()]
+
+
+def declared_environment(template: VersionTemplate) -> list[dict[str, Any]]:
+    """`env` of the stack file, to the letter: `$(NAME)` would be expanded otherwise."""
+    return [{"name": name, "value": value.replace("$(", "$$(")} for name, value in sorted(template.env.items())]
 
 
 def process_environment() -> list[dict[str, Any]]:

@@ -70,6 +70,8 @@ def door(
         inputs: dict[str, Any] = {"state": str(where), "stack": stack}
         if autoscalers:
             inputs["autoscalers"] = dict(autoscalers)
+        if target.gateway.expose == "gatewayApi":
+            inputs["expose"] = target.gateway.expose
         namespace = Namespace(where.namespace, inputs, pulumi.ResourceOptions(parent=parent))
     cluster = replace(cluster, namespace=namespace)
     scalers = set((autoscalers or {}).values())

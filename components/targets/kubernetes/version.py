@@ -18,6 +18,7 @@ from components.targets.kubernetes.manifest import (
 )
 from components.targets.kubernetes.pods import (
     container_security,
+    declared_environment,
     from_pod,
     pod_security,
     process_environment,
@@ -168,11 +169,6 @@ def pod_template(namespace: str, service: str, version: VersionPlan) -> dict[str
     if template.quota:
         spec["priorityClassName"] = priority_class_name(namespace, template.quota)
     return {"metadata": {"labels": labels(PART_VERSION, service=service, hash=version.hash)}, "spec": spec}
-
-
-def declared_environment(template: VersionTemplate) -> list[dict[str, Any]]:
-    """`env` of the stack file, to the letter: `$(NAME)` would be expanded otherwise."""
-    return [{"name": name, "value": value.replace("$(", "$$(")} for name, value in sorted(template.env.items())]
 
 
 def resources(template: VersionTemplate) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from infra.cluster import Needs
 from infra.place import Place
 from infra.provider.diff import Change
 from infra.provider.handlers.base import Failure, Handler, Values
@@ -27,6 +28,7 @@ class NamespaceInputs(Document):
     autoscalers: dict[str, str] = Field(
         default_factory=dict, description="By service: `hpa` or `keda`. The cluster must be able to have them."
     )
+    expose: str = Field(default="clusterIP", description="As `target.gateway.expose`: the cluster must know the kind.")
 
 
 class NamespaceHandler(Handler[NamespaceInputs]):
@@ -64,7 +66,10 @@ class NamespaceHandler(Handler[NamespaceInputs]):
         client = self.hosts.cluster(args.state)
         operation.status(f"reaching namespace {client.address.namespace}")
         found = client.ensure_namespace(
-            args.stack, pod_security=args.pod_security, autoscalers=args.autoscalers, timeout=CREATE_SECONDS
+            args.stack,
+            pod_security=args.pod_security,
+            needs=Needs(args.autoscalers, args.expose),
+            timeout=CREATE_SECONDS,
         )
         operation.status("made" if found.created else "in use")
         return str(self.identity(args)), {**inputs, "created": found.created, "version": found.version}

@@ -1,4 +1,4 @@
-"""An API server that does not answer, a context that is not there, rights that are missing, a kind that is unknown."""
+"""An API server that does not answer, a context that is not there, rights that are missing."""
 
 from __future__ import annotations
 
@@ -49,12 +49,3 @@ def test_each_is_one_clear_error_and_nothing_is_half_made(
     project.write({"chat": small("one")})
     project.up()
     project.assert_no_changes()
-
-
-def test_a_route_kind_that_the_cluster_lacks_is_named(project: ClusterProject) -> None:
-    gateway = {"replicas": 1, "expose": "gatewayApi", "host": "llm.example", "parent": {"name": "edge"}}
-    project.changes_of_target["gateway"] = gateway
-    project.write({"chat": small("one")})
-    output = errors(project.up(code=1))
-    assert "HTTPRoute" in output, output
-    assert "gateway.networking.k8s.io" in output, output

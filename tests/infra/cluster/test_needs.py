@@ -1,4 +1,4 @@
-"""A cluster that cannot have the autoscalers of a stack says so before anything is made."""
+"""A cluster that lacks what a stack needs says so before anything is made."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from infra.cluster import ClusterClient, Connections
-from infra.cluster.scalers import NAME
+from infra.cluster import ClusterClient, Connections, Needs
+from infra.cluster.needs import NAME
 from infra.hostclient import HostProblem
 from runtime.contract.cluster import METRICS
 from tests.infra.cluster.conftest import ADDRESS, STACK
@@ -16,7 +16,7 @@ from tests.infra.cluster.fake_cluster import NAMESPACE, ClusterThread
 
 def asked(connections: Connections, **autoscalers: str) -> None:
     client = ClusterClient(ADDRESS, connections=connections)
-    client.ensure_namespace(STACK, pod_security=True, autoscalers=autoscalers)
+    client.ensure_namespace(STACK, pod_security=True, needs=Needs(autoscalers))
 
 
 def served_by(thread: ClusterThread, service: dict[str, Any] | None) -> None:
@@ -59,3 +59,11 @@ def test_hpa_needs_the_right_to_register_them(connections: Connections, thread: 
 def test_keda_is_refused_where_it_is_not(connections: Connections, thread: ClusterThread) -> None:
     with pytest.raises(HostProblem, match=r"services.chat.autoscaler: KEDA is not installed in this cluster"):
         asked(connections, chat="keda")
+
+
+def test_an_http_route_is_refused_where_nobody_knows_it(connections: Connections, thread: ClusterThread) -> None:
+    client = ClusterClient(ADDRESS, connections=connections)
+    with pytest.raises(HostProblem, match=r"target.gateway.expose: the cluster lacks the Gateway API"):
+        client.ensure_namespace(STACK, pod_security=True, needs=Needs(expose="gatewayApi"))
+    assert ("namespaces", "", NAMESPACE) not in thread.cluster.objects
+    client.ensure_namespace(STACK, pod_security=True, needs=Needs(expose="ingress"))
