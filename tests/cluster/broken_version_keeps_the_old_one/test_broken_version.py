@@ -18,7 +18,13 @@ BROKEN: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         ("phase engine", "out of memory"),
     ),
     "cores": (small("bad", resources={"cpus": 500}, rollout=SHORT), ("phase schedule", "cpu")),
+    "nodes": (
+        small("bad", resources={"group": "elsewhere"}, rollout=SHORT),
+        ("phase schedule", "node affinity/selector"),
+    ),
 }
+GROUPS = {"elsewhere": {"instanceTypes": ["ecs.g7.xlarge"], "nodes": {"min": 0, "max": 1}}}
+"""The plan takes the file's word that there are such nodes; this cluster has none."""
 
 
 def test_the_update_fails_with_the_clusters_words_and_the_old_version_serves(project: ClusterProject) -> None:
@@ -28,7 +34,7 @@ def test_the_update_fails_with_the_clusters_words_and_the_old_version_serves(pro
     token = project.token()
     with SteadyLoad(project.endpoint, "chat", token, rate=10) as load:
         for service, words in BROKEN.values():
-            project.write({"chat": service})
+            project.write({"chat": service}, resourceGroups=GROUPS)
             output = project.up(code=1)
             assert all(word in output for word in words), output
             assert "Traceback" not in output
