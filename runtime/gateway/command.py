@@ -18,6 +18,7 @@ from pathlib import Path
 import uvloop
 from pydantic import ValidationError
 
+from runtime.binding import bound
 from runtime.contract.cluster import INTERNAL_PORT
 from runtime.gateway.autoscale.driver import Autoscaler
 from runtime.gateway.autoscale.host import HostScaler
@@ -82,27 +83,7 @@ def bind(listen: str) -> socket.socket:
     host, separator, port = listen.rpartition(":")
     if not separator or not port.isdecimal():
         raise ValueError(f"--listen {listen!r}: expected HOST:PORT, for example 127.0.0.1:8070")
-    host = host.strip("[]")
-    try:
-        return _bound(host, int(port))
-    except OSError:
-        if host != "::":
-            raise
-        return _bound("0.0.0.0", int(port))  # a machine without IPv6
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if host == "::":
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # IPv4 too
-        bound.bind((host, port))
-    except OSError:
-        bound.close()
-        raise
-    return bound
+    return bound(host.strip("[]"), int(port))
 
 
 def raise_file_limit() -> None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from aiohttp import web
 
+from runtime.binding import bound
 from runtime.contract.phases import Phase
 from runtime.contract.replica import Listen, ReplicaSpec
 from runtime.replica.app import App
@@ -108,12 +109,7 @@ async def drain(replica: Replica, seconds: float, *, linger: float = 0.0) -> Non
 def open_socket(listen: Listen) -> socket.socket:
     """Bind, not yet listen. A unix socket is 0600 from its first moment; a stale one of this path is replaced."""
     if listen.socket is None:
-        try:
-            return _tcp_socket(listen.host, listen.port)
-        except OSError:
-            if listen.host != "::":
-                raise
-            return _tcp_socket("0.0.0.0", listen.port)  # a machine without IPv6
+        return bound(listen.host, listen.port)
     with suppress(FileNotFoundError):
         os.unlink(listen.socket)
     unix = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -126,20 +122,6 @@ def open_socket(listen: Listen) -> socket.socket:
     finally:
         os.umask(previous)
     return unix
-
-
-def _tcp_socket(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    tcp = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if host == "::":
-            tcp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # IPv4 too
-        tcp.bind((host, port))
-    except OSError:
-        tcp.close()
-        raise
-    return tcp
 
 
 def address_of(listener: socket.socket) -> str:

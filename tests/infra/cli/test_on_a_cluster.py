@@ -14,9 +14,10 @@ from infra.cli.app import app
 from infra.cluster import ClusterClient
 from runtime.contract.cluster import ClusterAddress
 from runtime.contract.host import Scale, TokenRecord
-from tests.infra.cluster.conftest import STACK, connections_to
+from tests.infra.cluster.conftest import STACK
 from tests.infra.cluster.fake_cluster import NAMESPACE, ClusterThread
 from tests.infra.cluster.test_client import HASH, deployed, table
+from tests.infra.conftest import connections_to
 
 run = CliRunner().invoke
 TARGET = "config:\n  inferform:target: {kind: kubernetes, context: test, namespace: llm, kubeconfig: kube.yaml}\n"

@@ -14,8 +14,9 @@ from runtime.contract.host import Scale, TokenRecord, VersionRecord
 from runtime.contract.phases import Phase
 from runtime.contract.route import RouteTable, RouteVersion
 from runtime.contract.version import Bounds, EngineKind, Method, VersionTemplate
-from tests.infra.cluster.conftest import ADDRESS, STACK, connections_to
+from tests.infra.cluster.conftest import ADDRESS, STACK
 from tests.infra.cluster.fake_cluster import NAMESPACE, ClusterThread, pending
+from tests.infra.conftest import connections_to
 
 TEMPLATE = VersionTemplate(method=Method.STANDARD, engine=EngineKind.SCRIPTED)
 HASH = TEMPLATE.hash()

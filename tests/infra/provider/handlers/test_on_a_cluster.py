@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,8 +22,8 @@ from infra.provider.operation import Operation, Refused
 from runtime.contract.cluster import ClusterAddress
 from runtime.contract.host import VersionFailure
 from runtime.contract.version import EngineKind, Method, VersionTemplate
-from tests.infra.cluster.conftest import connections_to
 from tests.infra.cluster.fake_cluster import NAMESPACE, ClusterThread, pending
+from tests.infra.conftest import connections_to
 from tests.infra.provider.conftest import Said
 
 STATE = str(ClusterAddress(namespace=NAMESPACE, context="test", kubeconfig="/home/ana/kubeconfig"))
@@ -33,20 +32,6 @@ TEMPLATE = VersionTemplate(method=Method.STANDARD, engine=EngineKind.SCRIPTED)
 OTHER = TEMPLATE.model_copy(update={"concurrency": 3})
 HASH, NEW = TEMPLATE.hash(), OTHER.hash()
 GATEWAY = f"http://inferform-gateway.{NAMESPACE}:8080"
-
-
-@pytest.fixture
-def thread() -> Iterator[ClusterThread]:
-    made = ClusterThread()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def connections(thread: ClusterThread) -> Iterator[Connections]:
-    made = connections_to(thread.url)
-    yield made
-    made.close()
 
 
 @pytest.fixture
