@@ -12,9 +12,8 @@ from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
-from infra.cluster import ClusterClient, Connections
 from infra.hostclient import HostClient, HostGone, HostProblem, HostTimeout
 from infra.place import Place
 from infra.provider.identity import place_of
@@ -22,6 +21,9 @@ from infra.provider.operation import Operation, Refused
 from runtime.contract.cluster import is_cluster, parse_address
 from runtime.contract.code import host_code
 from runtime.contract.host import KEEP, UNKEPT, HostInfo
+
+if TYPE_CHECKING:
+    from infra.cluster import ClusterClient, Connections
 
 ASK_SECONDS = 0.05
 """What Check and Diff may spend on the socket (DESIGN, `How Pulumi is used`, rule 11)."""
@@ -48,7 +50,7 @@ class Hosts:
         connections: Connections | None = None,
     ) -> None:
         self._command = command
-        self._connections = connections or Connections()
+        self._connections = connections
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         self._epochs: dict[str, int] = {}
@@ -57,6 +59,11 @@ class Hosts:
 
     def cluster(self, state: str) -> ClusterClient:
         """A client of a cluster's namespace, without an epoch. Raises HostGone when there is no way to it."""
+        from infra.cluster import ClusterClient, Connections  # late: a local run needs none of it
+
+        with self._lock:
+            if self._connections is None:
+                self._connections = Connections()
         return ClusterClient(parse_address(state), connections=self._connections)
 
     def reader(self, state: str) -> Place:

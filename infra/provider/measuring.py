@@ -9,8 +9,6 @@ from pathlib import PurePath
 
 from infra.measured import Measured, record
 from infra.peak import gpu_memory, memory_peak
-from infra.plan import read_machine
-from infra.plan.measured import cluster_place, machine_place
 from runtime.contract.host import VersionState
 from runtime.contract.phases import STARTING, Phase
 
@@ -58,6 +56,9 @@ def keep(
 
     `where`: the `state` of the resources: an absolute folder is this machine's host, anything else a cluster.
     """
+    from infra.plan import read_machine  # late: a run that proves nothing needs no planner
+    from infra.plan.measured import cluster_place, machine_place
+
     local = PurePath(where).is_absolute()
     template = state.record.template
     place = machine_place(read_machine()) if local else cluster_place(template)

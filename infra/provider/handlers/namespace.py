@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from infra.cluster import Needs
 from infra.place import Place
 from infra.provider.diff import Change
 from infra.provider.handlers.base import Failure, Handler, Values
@@ -63,6 +62,8 @@ class NamespaceHandler(Handler[NamespaceInputs]):
 
     def create(self, inputs: Values, args: NamespaceInputs, operation: Operation) -> tuple[str, Values]:
         """Make or adopt it."""
+        from infra.cluster import Needs
+
         client = self.hosts.cluster(args.state)
         operation.status(f"reaching namespace {client.address.namespace}")
         found = client.ensure_namespace(
