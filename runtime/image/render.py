@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jinja2
 
-from runtime.image.recipe import Recipe
+from runtime.image.recipe import COMPILING, Recipe
 
 HOME = "/opt/inferform"
 USER = 65532
@@ -29,5 +29,12 @@ def containerfile(recipe: Recipe, parts: str = "", *, image: str = "") -> str:
         keep_trailing_newline=True,
     )
     return environment.get_template("Containerfile.j2").render(
-        recipe=recipe, parts=parts, image=image, home=HOME, user=USER, venv=f"{HOME}/venv", engine=f"{HOME}/vllm"
+        recipe=recipe,
+        parts=parts,
+        image=image,
+        home=HOME,
+        user=USER,
+        venv=f"{HOME}/venv",
+        engine=f"{HOME}/vllm",
+        compiling=list(COMPILING),
     )

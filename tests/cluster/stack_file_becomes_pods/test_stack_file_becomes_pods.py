@@ -8,7 +8,7 @@ from typing import Any
 
 import websocket
 
-from runtime.contract.cluster import GATEWAY, HASH, PART, PART_VERSION
+from runtime.contract.cluster import GATEWAY, HASH, PART, PART_VERSION, SERVICE
 from tests.cluster.harness import ClusterProject, small
 from tests.e2e.harness import ask, ask_stream
 
@@ -61,6 +61,7 @@ def test_every_protocol_answers_and_destroy_leaves_nothing(project: ClusterProje
     assert answer.text == "The capital of Canada is Ottawa, Canada."
     project.assert_no_changes()
     every_pod_is_restricted(project)
+    no_start_compiles_anything(project, "my_model")
 
     # EAS's in-cluster address reaches the same gateway.
     alias = project.get("service", "my-model")["spec"]
@@ -79,6 +80,29 @@ def test_every_protocol_answers_and_destroy_leaves_nothing(project: ClusterProje
     assert {pod["metadata"]["labels"][HASH] for pod in project.pods({PART: PART_VERSION})} == {
         ask(project.endpoint, "chat", token).version
     }
+
+
+STALE = """
+import struct, sys
+import aiohttp, torch, transformers, runtime.replica.serve
+for name, module in sorted(sys.modules.items()):
+    spec = getattr(module, "__spec__", None)
+    if spec is None or not spec.cached or not str(spec.origin).endswith(".py"):
+        continue
+    try:
+        with open(spec.cached, "rb") as file:
+            hashed, = struct.unpack("<4xI", file.read(8))
+    except FileNotFoundError:
+        hashed = 0
+    if hashed != 1:
+        print(name)
+"""
+
+
+def no_start_compiles_anything(project: ClusterProject, service: str) -> None:
+    """Every module has bytecode that holds whatever its source's date: a start has no place to keep any."""
+    [pod] = project.pods({PART: PART_VERSION, SERVICE: service})
+    assert project.kubectl("exec", pod["metadata"]["name"], "--", "python", "-c", STALE).split() == []
 
 
 def every_pod_is_restricted(project: ClusterProject) -> None:

@@ -27,6 +27,14 @@ def test_the_last_stage_installs_nothing_and_runs_as_a_number(made: Recipe) -> N
     assert "ENTRYPOINT" not in parts + image
 
 
+@pytest.mark.parametrize("made", ALL, ids=lambda made: f"{made.method.value}-{made.accelerator.value}")
+def test_whatever_is_installed_is_compiled_for_files_of_any_date(made: Recipe) -> None:
+    steps = [step for step in containerfile(made).split("\nRUN ") if "install " in step and "python3-pip;" not in step]
+    last = [step.rpartition("install ")[2] for step in steps if "/model " not in step]  # weights are no modules
+    assert len(last) >= 2
+    assert all("compileall -q -f --invalidation-mode unchecked-hash" in step for step in last)
+
+
 def test_what_changes_most_comes_last() -> None:
     copies = re.findall(r"COPY --from=(\w+)", last_stage(containerfile(recipe(Method.VLLM))))
     assert copies == ["engine", "packages", "model"]
