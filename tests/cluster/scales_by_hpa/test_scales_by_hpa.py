@@ -84,13 +84,13 @@ def test_what_the_cluster_cannot_have_is_said_at_the_service_before_anything_is_
 
 def test_keda_reads_the_gateways_number_at_the_address_of_its_object(project: ClusterProject) -> None:
     with known(project.cluster, "scaledobjects"):
-        keda = small("scaled", autoscaler="keda", replicas={**REPLICAS, "min": 0}, engineArgs=SLOW)
+        keda = small("scaled", autoscaler="keda", replicas=REPLICAS, engineArgs=SLOW)
         project.write({"chat": keda})
         project.up()
         token = project.token()
         assert ask(project.endpoint, "chat", token).status == 200
         [found] = project.items("scaledobjects")
-        assert (found["spec"]["minReplicaCount"], found["spec"]["maxReplicaCount"]) == (0, 3)
+        assert (found["spec"]["minReplicaCount"], found["spec"]["maxReplicaCount"]) == (1, 3)
         [trigger] = found["spec"]["triggers"]
         with SteadyLoad(project.endpoint, "chat", token, rate=1, streams=8):
             project.wait_until(lambda: number(project, trigger) >= 6, 60, "the number that asks for three replicas")
