@@ -22,12 +22,10 @@ from runtime.binding import bound
 from runtime.contract.cluster import INTERNAL_PORT
 from runtime.gateway.autoscale.driver import Autoscaler
 from runtime.gateway.autoscale.host import HostScaler
-from runtime.gateway.cluster.source import ClusterSource, Me
 from runtime.gateway.gateway import Gateway
 from runtime.gateway.record import Records
 from runtime.gateway.server import run
 from runtime.gateway.watch import Watch, follow_file
-from runtime.kubeapi import KubeClient, KubeProblem, from_kubeconfig, in_cluster
 
 CLUSTER_DELAY = 3.0
 """Seconds until kube-proxies and load balancers have stopped sending connections to a pod that ends."""
@@ -99,16 +97,6 @@ async def follow_host(gateway: Gateway, host_socket: Path) -> None:
         group.create_task(Autoscaler(gateway, HostScaler(host_socket)).run())
 
 
-async def follow_cluster(
-    gateway: Gateway, namespace: str, internal: socket.socket, metrics: socket.socket | None
-) -> None:
-    """Watch, report and, if it is this one's turn, lead until cancelled. Raises KubeProblem without any access."""
-    access = await (in_cluster() if "KUBERNETES_SERVICE_HOST" in os.environ else from_kubeconfig())
-    async with KubeClient(access) as kube:
-        me = Me(gateway.name, os.environ.get("POD_UID", ""))
-        await ClusterSource(gateway, kube, namespace, me, internal, metrics=metrics).run()
-
-
 async def serve(
     options: argparse.Namespace,
     listening: socket.socket,
@@ -125,6 +113,8 @@ async def serve(
     if options.view is not None:
         source = asyncio.create_task(follow_file(gateway, options.view))
     elif internal is not None:
+        from runtime.gateway.cluster.follow import follow_cluster  # late: a local gateway needs none of it
+
         source = asyncio.create_task(follow_cluster(gateway, options.cluster, internal, metrics))
     else:
         source = asyncio.create_task(follow_host(gateway, options.host_socket))
@@ -150,7 +140,7 @@ def main(arguments: list[str]) -> int:
     gc.freeze()  # modules live for ever: a collection in mid-stream need not look at them
     try:
         uvloop.run(serve(options, listening, internal, metrics))
-    except (OSError, ValidationError, KubeProblem) as error:
+    except (OSError, ValidationError) as error:
         print(f"runtime.gateway: {options.view or options.host_socket or options.cluster}: {error}", file=sys.stderr)
         return 1
     return 0

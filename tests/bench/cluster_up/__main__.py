@@ -21,13 +21,13 @@ import yaml
 from runtime.contract.paths import cache_folder
 from tests.bench.pairs import Ratio, interleave
 from tests.cluster.harness import Cluster, ClusterProject
+from tests.cluster.harness.image import load_image
 from tests.e2e.harness import scripted
 from tools import build
 from tools.cluster import control
 
 HERE = Path(__file__).parent
 UP = ("up", "--yes", "--skip-preview", "--non-interactive", "--stack", "test", "--parallel", "32")
-IMAGE = "registry.invalid/inferform@sha256:" + "1" * 64
 CATALOG = """
 defaults: {verified: documented, source: this benchmark, date: 2026-11-25}
 instances:
@@ -108,7 +108,7 @@ def measured(count: int) -> None:
     cluster = Cluster(control.needed(cache_folder() / "cluster"))
     with tempfile.TemporaryDirectory(prefix="ifb-") as scratch:
         with ClusterProject(Path(scratch) / "ours", cluster) as ours:
-            ours.changes_of_target["image"] = IMAGE
+            ours.changes_of_target["image"] = load_image(cluster)
             (ours.folder / "inferform.catalog.yaml").write_text(CATALOG)
             ours.write(services(count), resourceGroups=GROUPS)
             first = timed(ours.folder, ours.environment)
