@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,13 @@ def node(name: str, shape: Shape) -> dict[str, Any]:
 
 def add(state: Path, shape: Shape, count: int = 1) -> list[str]:
     """Add nodes of one shape to a running cluster and wait until they are Ready; their names. Raises StepFailed."""
+    names = create(state, shape, count)
+    wait_until_ready(state, names)
+    return names
+
+
+def create(state: Path, shape: Shape, count: int = 1) -> list[str]:
+    """Add nodes of one shape, which are Ready some time later; their names. Raises StepFailed."""
     layout = needed(state)
     if (record := running_record(state)) is not None:
         want_fake_nodes(record)
@@ -68,13 +75,19 @@ def add(state: Path, shape: Shape, count: int = 1) -> list[str]:
             api.merge(f"/api/v1/nodes/{name}/status", {"status": document["status"]})
         except Refused as error:
             raise StepFailed(f"adding the node {name}", "see what the API server says", str(error)) from None
+    return names
+
+
+def wait_until_ready(state: Path, names: Sequence[str]) -> None:
+    """Wait for nodes of these names. Raises StepFailed."""
+    layout = needed(state)
+    api = Api(layout.kubeconfig)
     deadline = time.monotonic() + READY_SECONDS
     while not all(node_ready(api, name) for name in names):
         if time.monotonic() > deadline:
             step = f"waiting until {', '.join(names)} are Ready"
             raise StepFailed(step, f"see what kwok says in {layout.logs / 'kwok.log'}")
         time.sleep(0.1)
-    return names
 
 
 def remove_all(state: Path) -> None:

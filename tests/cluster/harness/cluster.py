@@ -77,8 +77,8 @@ class Cluster:
         """Import an OCI or docker archive; the names of its images."""
         return control.load(self.state, archive)
 
-    def add_nodes(self, instance_type: str, count: int = 1, **labels: str) -> list[str]:
-        """Fake nodes with what the catalog says of an instance type; their names. Ready at once, pods on them too."""
+    def add_nodes(self, instance_type: str, count: int = 1, *, wait: bool = True, **labels: str) -> list[str]:
+        """Fake nodes with what the catalog says of an instance type; their names. Ready, unless nobody waits."""
         facts = CATALOG.instances[instance_type]
         shape = fakenodes.Shape(
             instance_type=instance_type,
@@ -87,7 +87,7 @@ class Cluster:
             memory_gib=facts.memory_gib,
             labels=labels,
         )
-        return fakenodes.add(self.state, shape, count)
+        return (fakenodes.add if wait else fakenodes.create)(self.state, shape, count)
 
     def remove_fake_nodes(self) -> None:
         """All of them."""

@@ -14,7 +14,7 @@ from tests.cluster.plan_and_scheduler_agree.stacks import RandomStack, random_st
 
 STACKS = int(os.environ.get("INFERFORM_RANDOM_STACKS", "200"))
 SEED = int(os.environ.get("INFERFORM_RANDOM_SEED", "1"))
-BATCH = 40
+BATCH = 100
 STACK_LABEL = "test/stack"
 
 
@@ -77,7 +77,7 @@ def test_the_plan_says_what_the_scheduler_does(fake_nodes: Cluster, namespace: N
     for first in range(0, STACKS, BATCH):
         stacks = [random_stack(number, SEED) for number in range(first, min(first + BATCH, STACKS))]
         for stack in stacks:
-            fake_nodes.add_nodes(stack.instance_type, stack.nodes, **{STACK_LABEL: f"s{stack.number}"})
+            fake_nodes.add_nodes(stack.instance_type, stack.nodes, wait=False, **{STACK_LABEL: f"s{stack.number}"})
         pods = [each for stack in stacks for each in pods_of(stack)]
         namespace.apply(*pods)
         left = decided(namespace, len(pods), {each.number for each in stacks if each.verdict == "always fits"})
