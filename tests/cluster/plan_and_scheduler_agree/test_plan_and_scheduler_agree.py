@@ -67,7 +67,7 @@ def decided(namespace: Namespace, expected: int, sure: set[int]) -> Counter[int]
 
     namespace.cluster.wait_until(looked_at, 120, "the scheduler looked at every pod")
     with contextlib.suppress(AssertionError):  # the test counts those that wait for good
-        namespace.cluster.wait_until(lambda: looked_at() and not sure & set(answer[-1]), 60, "placed")
+        namespace.cluster.wait_until(lambda: looked_at() and not sure & set(answer[-1]), 120, "placed")
     return answer[-1]
 
 
