@@ -23,6 +23,7 @@ DATA, ERROR = 0, 1
 PIECE = 32 * 1024
 """Bytes of one message to the pod: kubelets have small buffers."""
 LINE_LIMIT = 64 * 1024
+LAST_WORDS_SECONDS = 1.0
 BODY_LIMIT = 64 * 1024 * 1024
 
 
@@ -43,6 +44,7 @@ class PortForward:
         self._socket = socket
         self._where = (namespace, pod, port)
         self._begun: set[int] = set()
+        self._ended = asyncio.Event()
 
     async def write(self, data: bytes) -> None:
         """Send bytes to the pod. Raises ForwardBroken."""
@@ -50,7 +52,9 @@ class PortForward:
             for start in range(0, len(data), PIECE):
                 await self._socket.send_bytes(bytes([DATA]) + data[start : start + PIECE])
         except (ConnectionError, aiohttp.ClientError) as error:
-            raise self.broken(str(error) or "the connection was closed") from error
+            with suppress(TimeoutError):  # why it was closed came before the end, and may not have been read yet
+                await asyncio.wait_for(self._ended.wait(), LAST_WORDS_SECONDS)
+            raise self.broken(self.why or str(error) or "the connection was closed") from error
 
     def broken(self, why: str) -> ForwardBroken:
         """The exception about this stream."""
@@ -74,6 +78,7 @@ class PortForward:
         if error is not None and not self.why:
             self.why = str(error)
         self.reader.feed_eof()
+        self._ended.set()
 
 
 @asynccontextmanager

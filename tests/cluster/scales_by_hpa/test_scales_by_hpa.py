@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -101,11 +102,16 @@ def test_keda_reads_the_gateways_number_at_the_address_of_its_object(project: Cl
 
 
 def number(project: ClusterProject, trigger: dict[str, Any]) -> float:
-    """What KEDA's scaler `metrics-api` reads; its name in the cluster is an address from here."""
+    """What KEDA's scaler `metrics-api` reads; its name in the cluster is an address from here. -1: not known yet."""
     url = urlsplit(trigger["metadata"]["url"])
     assert url.hostname is not None
     name, namespace, *_ = url.hostname.split(".")
     assert namespace == project.namespace
     address = project.get("service", name)["spec"]["clusterIP"]
-    with urllib.request.urlopen(f"http://{address}:{url.port}{url.path}?{url.query}", timeout=10) as answer:
-        return float(json.load(answer)[trigger["metadata"]["valueLocation"]])
+    try:
+        with urllib.request.urlopen(f"http://{address}:{url.port}{url.path}?{url.query}", timeout=10) as answer:
+            return float(json.load(answer)[trigger["metadata"]["valueLocation"]])
+    except urllib.error.HTTPError as error:
+        with error:
+            assert error.code == 503, error
+        return -1
