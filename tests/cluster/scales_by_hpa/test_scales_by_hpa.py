@@ -112,6 +112,7 @@ def number(project: ClusterProject, trigger: dict[str, Any]) -> float:
         with urllib.request.urlopen(f"http://{address}:{url.port}{url.path}?{url.query}", timeout=10) as answer:
             return float(json.load(answer)[trigger["metadata"]["valueLocation"]])
     except urllib.error.HTTPError as error:
-        with error:
-            assert error.code == 503, error
+        error.close()
+        if error.code != 503:
+            raise
         return -1
