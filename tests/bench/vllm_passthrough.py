@@ -1,15 +1,20 @@
 """`python -m tests.bench.vllm_passthrough`: one vLLM, asked through gateway and replica, and on its own socket.
 
 Goals: at least 0.98 of its tokens/s by median at 1, 16 and 64 streams; added TTFT p50 at most 2 ms. Short rounds in
-pairs, the order turned round at each; connections stay open from round to round on both sides. TTFT has rounds of its
-own, short and many: vLLM's processes spin while they wait for one another, and where they have no cores to spare, as
-with two, a single first token comes anywhere between 80 and 250 ms on either side.
+pairs, the order turned round at each; connections stay open from round to round on both sides.
+
+TTFT has rounds of its own, short and many, and a model of two layers: what a way through us adds does not depend on the
+model, but vLLM's processes spin while they wait for one another, and without cores to spare the first token of all
+thirty layers comes anywhere between 80 and 250 ms on either side.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
+import shutil
 import statistics
 import tempfile
 import time
@@ -18,17 +23,20 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from safetensors.torch import load_file, save_file
 
+from runtime.contract.paths import cache_folder
 from tests.bench.pairs import interleave
 from tests.e2e.harness import Project
 
 TOKENS = int(os.environ.get("INFERFORM_BENCH_TOKENS", "32"))
 FIRST_TOKENS = 2
-PAIRS = {1: (20, 250), 16: (10, 40), 64: (8, 20)}
-"""Streams at once -> pairs of rounds for tokens/s, and for TTFT; `INFERFORM_BENCH_PAIRS=A,B` sets others for all."""
+PAIRS = {1: 20, 16: 10, 64: 8}
+"""Streams at once -> pairs of rounds for tokens/s; `INFERFORM_BENCH_PAIRS` sets another number for all."""
+FIRST_PAIRS = {1: 500, 16: 60, 64: 30}
+LAYERS = 2
 MODEL = "SmolLM2-135M-Instruct"
 SERVICE = {
-    "model": MODEL,
     "method": "vllm",
     "context": 512,
     "concurrency": 64,
@@ -36,7 +44,7 @@ SERVICE = {
     "limits": {"queue": 0},
     "rollout": {"timeouts": {"engine": 1800}},
 }
-BODY: dict[str, Any] = {"model": MODEL, "prompt": "Once upon a time", "stream": True}
+BODY: dict[str, Any] = {"model": "default", "prompt": "Once upon a time", "stream": True}
 BODY |= {"ignore_eos": True, "temperature": 0}
 
 
@@ -78,43 +86,65 @@ class Side:
             self._runner.run(self.session.close())
 
 
-def report(ours: Side, peer: Side, streams: int, pairs: tuple[int, int]) -> None:
-    """Measure, two lines of figures."""
-    for side in (ours, peer, ours, peer):  # warm both ways before they count
-        side.tokens_per_second(streams)
-    rate = interleave(partial(ours.tokens_per_second, streams), partial(peer.tokens_per_second, streams), pairs[0])
-    print(rate.line(f"{streams:2} streams", "tokens/s"), flush=True)
-    first = interleave(partial(ours.ttft_ms, streams), partial(peer.ttft_ms, streams), pairs[1])
-    added = [our - their for our, their in zip(first.ours, first.peer, strict=True)]
-    # The standard error of a median of a sample is about 1.25 of its mean's.
-    error = 1.25 * statistics.stdev(added) / len(added) ** 0.5
-    print(
-        f"           TTFT p50: ours {statistics.median(first.ours):.1f} ms, "
-        f"peer {statistics.median(first.peer):.1f} ms, "
-        f"added by pairs {statistics.median(added):+.1f} ms (standard error {error:.1f})",
-        flush=True,
-    )
+def shallow(folder: Path) -> None:
+    """The default model's first layers as a model of its own."""
+    whole = cache_folder() / "models" / MODEL
+    shutil.copytree(whole, folder)
+    config = json.loads((whole / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "num_hidden_layers": LAYERS}))
+    tensors = load_file(whole / "model.safetensors")
+    kept = {
+        name: each for name, each in tensors.items() if int((re.search(r"layers\.(\d+)", name) or "00")[1]) < LAYERS
+    }
+    save_file(kept, folder / "model.safetensors", {"format": "pt"})
+
+
+def rates(ours: Side, peer: Side) -> None:
+    """Tokens/s, a line for each number of streams."""
+    for streams, pairs in PAIRS.items():
+        for side in (ours, peer, ours, peer):  # warm both ways before they count
+            side.tokens_per_second(streams)
+        count = int(os.environ.get("INFERFORM_BENCH_PAIRS", pairs))
+        found = interleave(partial(ours.tokens_per_second, streams), partial(peer.tokens_per_second, streams), count)
+        print(found.line(f"{streams:2} streams", "tokens/s"), flush=True)
+
+
+def first_tokens(ours: Side, peer: Side) -> None:
+    """TTFT, a line for each number of streams."""
+    for streams, pairs in FIRST_PAIRS.items():
+        for side in (ours, peer, ours, peer):
+            side.ttft_ms(streams)
+        found = interleave(partial(ours.ttft_ms, streams), partial(peer.ttft_ms, streams), pairs)
+        added = [our - their for our, their in zip(found.ours, found.peer, strict=True)]
+        # The standard error of a median of a sample is about 1.25 of its mean's.
+        error = 1.25 * statistics.stdev(added) / len(added) ** 0.5
+        print(
+            f"{streams:2} streams: TTFT p50 ours {statistics.median(found.ours):.1f} ms, "
+            f"peer {statistics.median(found.peer):.1f} ms, "
+            f"added by pairs {statistics.median(added):+.2f} ms (standard error {error:.2f})",
+            flush=True,
+        )
 
 
 def main() -> None:
-    """Deploy one service and measure interleaved pairs."""
+    """Deploy one service after the other and measure interleaved pairs."""
     with (
         tempfile.TemporaryDirectory(prefix="ife-") as folder,
         Project(Path(folder)) as project,
         asyncio.Runner() as run,
     ):
-        project.write({"chat": SERVICE})
-        project.up()
-        [socket] = (project.folder / "run").rglob("*.vllm")
-        ours = Side(run, f"{project.endpoint}/api/predict/chat", {"Authorization": project.token()})
-        peer = Side(run, "http://vllm", {}, str(socket))
-        print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
-        chosen = os.environ.get("INFERFORM_BENCH_PAIRS")
-        for streams, pairs in PAIRS.items():
-            rates, firsts = map(int, chosen.split(",")) if chosen else pairs
-            report(ours, peer, streams, (rates, firsts))
-        for side in (ours, peer):
-            side.close()
+        shallow(project.folder / "shallow")
+        for measure, model in ((first_tokens, "./shallow"), (rates, MODEL)):
+            project.write({"chat": {**SERVICE, "model": model}})
+            project.up()
+            project.wait_until(lambda: len(project.processes("runtime.replica")) == 1, 60, "the old one has gone")
+            [socket] = (project.folder / "run").rglob("*.vllm")
+            ours = Side(run, f"{project.endpoint}/api/predict/chat", {"Authorization": project.token()})
+            peer = Side(run, "http://vllm", {}, str(socket))
+            print(f"load before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
+            measure(ours, peer)
+            for side in (ours, peer):
+                side.close()
 
 
 if __name__ == "__main__":
