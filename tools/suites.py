@@ -25,12 +25,12 @@ PROTOCOLS = ("protocols", "runtime/replica/protocols")
 APART = ("e2e", "cluster", "bench", *PROTOCOLS)
 WORKERS = "2"
 """Test processes side by side. Tests are hermetic; most of their time they wait for programs that they started."""
-PYTEST = ["python", "-m", "pytest", "-q", "-n", WORKERS, "--dist", "worksteal"]
+PYTEST = ["python", "-m", "pytest", "-q", "-n", WORKERS, "--dist"]
 TESTS = {
-    "unit tests": [*PYTEST, "tests", *(f"--ignore=tests/{name}" for name in APART)],
-    "protocols and fuzzing": [*PYTEST, *(f"tests/{name}" for name in PROTOCOLS)],
-    "end-to-end tests": [*PYTEST, "tests/e2e"],
-    "cluster tests": [*PYTEST, "tests/cluster"],  # each process has a cluster of its own
+    "unit tests": [*PYTEST, "worksteal", "tests", *(f"--ignore=tests/{name}" for name in APART)],
+    "protocols and fuzzing": [*PYTEST, "worksteal", *(f"tests/{name}" for name in PROTOCOLS)],
+    "end-to-end tests": [*PYTEST, "loadfile", "tests/e2e"],  # a file's tests share what it deploys
+    "cluster tests": [*PYTEST, "loadfile", "tests/cluster"],  # each process has a cluster of its own
 }
 
 
