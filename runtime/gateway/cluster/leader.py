@@ -104,8 +104,12 @@ class Leader:
 
     async def _release(self, held: Object) -> None:
         try:
-            body = released(held, self._utc())
             async with asyncio.timeout(CALL_SECONDS):
-                await self._kube.replace(LEASES, self._namespace, body)
+                try:
+                    await self._kube.replace(LEASES, self._namespace, released(held, self._utc()))
+                except Conflict:  # a renewal that was cut off may have been written all the same
+                    lease = await self._kube.get(LEASES, self._namespace, LEADER)
+                    if lease["spec"].get("holderIdentity") == self._name:
+                        await self._kube.replace(LEASES, self._namespace, released(lease, self._utc()))
         except (KubeProblem, TimeoutError) as problem:
             log.warning("the leader's Lease was not given back: %s", str(problem) or "the API takes too long")

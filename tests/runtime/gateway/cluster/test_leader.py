@@ -71,6 +71,20 @@ async def test_the_first_leads_and_the_second_waits_until_it_is_handed_over() ->
             assert api.get("leases", "llm", LEADER)["spec"]["leaseTransitions"] == 1
 
 
+async def test_a_renewal_that_was_cut_off_but_written_does_not_keep_the_lease() -> None:
+    async with fake_api() as api:
+        clock = Clock()
+        async with candidate(api, "a", clock) as first:
+            await until(lambda: first.leading)
+            api.refuse["GET leases"] = (500, "InternalError", "no renewal comes in between")
+            calls = len(api.calls)
+            await until(lambda: len(api.calls) > calls + 2)
+            api.put("leases", "llm", api.get("leases", "llm", LEADER))  # another resourceVersion, the same holder
+            del api.refuse["GET leases"]
+            await asyncio.sleep(0)  # it ends before it has looked again
+        assert holder(api) == ""
+
+
 async def test_a_leader_that_vanished_is_replaced_once_its_lease_is_over() -> None:
     async with fake_api() as api:
         clock = Clock()
