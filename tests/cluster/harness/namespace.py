@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.cluster.harness.cluster import Cluster
@@ -44,6 +45,16 @@ class Namespace:
     def apply(self, *documents: Mapping[str, Any]) -> None:
         """Create or change objects in it."""
         self.cluster.apply(*documents, namespace=self.name)
+
+    def create(self, documents: Sequence[Mapping[str, Any]]) -> None:
+        """Create many objects: a request each, nothing is looked up."""
+        many = json.dumps({"apiVersion": "v1", "kind": "List", "items": documents})
+        self.cluster.kubectl("--namespace", self.name, "create", "-f", "-", stdin=many, seconds=120)
+
+    def delete_pods(self) -> None:
+        """All of them at once, without grace, in one request."""
+        self.kubectl("delete", "--raw", f"/api/v1/namespaces/{self.name}/pods?gracePeriodSeconds=0")
+        self.cluster.wait_until(lambda: not self.items("pods"), what=f"no pod in {self.name}")
 
     def get(self, *arguments: str) -> dict[str, Any]:
         """One object of it."""

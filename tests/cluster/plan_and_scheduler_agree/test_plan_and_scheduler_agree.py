@@ -79,14 +79,14 @@ def test_the_plan_says_what_the_scheduler_does(fake_nodes: Cluster, namespace: N
         for stack in stacks:
             fake_nodes.add_nodes(stack.instance_type, stack.nodes, wait=False, **{STACK_LABEL: f"s{stack.number}"})
         pods = [each for stack in stacks for each in pods_of(stack)]
-        namespace.apply(*pods)
+        namespace.create(pods)
         left = decided(namespace, len(pods), {each.number for each in stacks if each.verdict == "always fits"})
         for stack in stacks:
             outcome = "some wait" if left[stack.number] else "all placed"
             seen[stack.verdict, outcome] += 1
             if (stack.verdict, outcome) in (("always fits", "some wait"), ("never fits", "all placed")):
                 wrong.append((stack.config, stack.verdict, outcome))
-        namespace.kubectl("delete", "pods", "--all", "--force", "--grace-period=0", "--wait=true", seconds=120)
+        namespace.delete_pods()
         fake_nodes.remove_fake_nodes()
     print(
         "\nverdict and what the scheduler did:", *(f"{key}: {count}" for key, count in sorted(seen.items())), sep="\n  "
