@@ -26,11 +26,13 @@ APART = ("e2e", "cluster", "bench", *PROTOCOLS)
 WORKERS = "2"
 """Test processes side by side. Tests are hermetic; most of their time they wait for programs that they started."""
 PYTEST = ["python", "-m", "pytest", "-q", "-n", WORKERS, "--dist"]
+BY_FILE = ("loadfile", "--no-loadscope-reorder")
+"""A file's tests share what it deploys. In the order of their names: files of few tests are not short."""
 TESTS = {
     "unit tests": [*PYTEST, "worksteal", "tests", *(f"--ignore=tests/{name}" for name in APART)],
     "protocols and fuzzing": [*PYTEST, "worksteal", *(f"tests/{name}" for name in PROTOCOLS)],
-    "end-to-end tests": [*PYTEST, "loadfile", "tests/e2e"],  # a file's tests share what it deploys
-    "cluster tests": [*PYTEST, "loadfile", "tests/cluster"],  # each process has a cluster of its own
+    "end-to-end tests": [*PYTEST, *BY_FILE, "tests/e2e"],
+    "cluster tests": [*PYTEST, *BY_FILE, "tests/cluster"],  # each process has a cluster of its own
 }
 
 
