@@ -11,9 +11,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from infra.cluster import needs as needed
 from infra.cluster import rows
-from infra.cluster.needs import Needs
+from infra.cluster.needs import Needs, check
 from infra.cluster.problems import right
 from infra.cluster.rows import Object
 from infra.cluster.session import Session, foreign
@@ -71,7 +70,7 @@ async def ensure(session: Session, stack: str, *, pod_security: bool, needs: Nee
     1. One that is being deleted is waited for. 2. A user without the right to look at namespaces may still use one.
     """
     version = str((await session.kube.version()).get("gitVersion", ""))
-    await needed.check(session, needs or Needs())
+    await check(session, needs or Needs())
     found = await _namespace(session, stack, pod_security=pod_security)
     if missing := await missing_rights(session):
         text = f"the context may not {', '.join(missing)} in namespace {session.namespace} (SelfSubjectAccessReview)"

@@ -7,12 +7,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from http import HTTPStatus
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import IO, TYPE_CHECKING
 
 from infra.hostclient import HostClient, HostGone, HostProblem, HostTimeout
 from infra.place import Place
@@ -55,7 +54,7 @@ class Hosts:
         self._locks: dict[str, threading.Lock] = {}
         self._epochs: dict[str, int] = {}
         self._started: list[subprocess.Popen[bytes]] = []  # they outlive this process
-        self._unkept: dict[str, subprocess.Popen[bytes]] = {}  # unless it dies before `keep`
+        self._births: dict[str, IO[bytes]] = {}  # stdin of each that is not kept yet: it ends when this closes
 
     def cluster(self, state: str) -> ClusterClient:
         """A client of a cluster's namespace, without an epoch. Raises HostGone when there is no way to it."""
@@ -144,24 +143,22 @@ class Hosts:
 
     def keep(self, state: str) -> None:
         """The host that `ensure` started is about to be in Pulumi's state: from now on a delete ends it."""
-        with self._birth(state) as birth:
-            birth.write(KEEP)
+        self._end_birth(state, KEEP)
 
     def forget(self, state: str) -> None:
         """The host was shut down, the namespace removed: a new one gives new epochs. One that nobody kept ends."""
-        with self._birth(state):
-            pass  # it is over
+        self._end_birth(state)
         with self._lock:
             self._epochs.pop(place_of(state), None)
             self._started = [process for process in self._started if process.poll() is None]  # reaps it
 
-    @contextmanager
-    def _birth(self, state: str) -> Iterator[BinaryIO]:
-        """The pipe that an unkept host watches, for the last time; another host's is nowhere."""
+    def _end_birth(self, state: str, word: bytes = b"") -> None:
+        """The last that a host hears which is not kept yet; it may be gone. Nothing for one that is kept."""
         with self._lock:
-            process = self._unkept.pop(state, None)
-        with suppress(BrokenPipeError), BytesIO() if process is None else cast(BinaryIO, process.stdin) as birth:
-            yield birth
+            birth = self._births.pop(state, None)
+        if birth is not None:
+            with suppress(BrokenPipeError), birth:
+                birth.write(word)
 
     def _of(self, state: str) -> threading.Lock:
         with self._lock:
@@ -209,8 +206,8 @@ class Hosts:
                 start_new_session=True,
             )
         self._started.append(process)
-        if not kept:
-            self._unkept[state] = process
+        if process.stdin is not None:
+            self._births[state] = process.stdin
         deadline = time.monotonic() + START_SECONDS
         client = HostClient.of_state(Path(state))
         while True:

@@ -23,16 +23,21 @@ def command(state: Path, stack: str) -> list[str]:
     return [sys.executable, str(FAKE_REPLICAS), "--state", str(state), "--stack", stack]
 
 
-@pytest.fixture
-def hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Hosts, str]]:
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix="if-") as short:  # a socket's path has at most 107 bytes
         monkeypatch.setenv("XDG_RUNTIME_DIR", short)
-        started, state = Hosts(command), str(tmp_path / "state")
-        yield started, state
-        last = started.reader(state).host().pid
-        started.reader(state).shutdown()
-        os.waitid(os.P_PID, last, os.WEXITED | os.WNOWAIT)
-        started.forget(state)  # reaps it
+        yield
+
+
+@pytest.fixture
+def hosts(tmp_path: Path) -> Iterator[tuple[Hosts, str]]:
+    started, state = Hosts(command), str(tmp_path / "state")
+    yield started, state
+    last = started.reader(state).host().pid
+    started.reader(state).shutdown()
+    os.waitid(os.P_PID, last, os.WEXITED | os.WNOWAIT)
+    started.forget(state)  # reaps it
 
 
 CREATOR = """
@@ -50,24 +55,20 @@ sys.stdin.read()
 
 
 @pytest.mark.parametrize("keep", [False, True])
-def test_a_host_whose_creation_was_cut_off_ends_and_one_that_was_kept_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: bool
-) -> None:
+def test_a_host_whose_creation_was_cut_off_ends_and_one_that_was_kept_stays(tmp_path: Path, keep: bool) -> None:
     state = tmp_path / "state"
-    with tempfile.TemporaryDirectory(prefix="if-") as short:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", short)
-        words = [sys.executable, "-c", CREATOR, str(state), "keep" if keep else "die"]
-        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as creator:
-            assert creator.stdout is not None
-            host = psutil.Process(int(creator.stdout.readline()))
-            if keep:
-                assert creator.stdout.readline() == "kept\n"
-            creator.kill()
+    words = [sys.executable, "-c", CREATOR, str(state), "keep" if keep else "die"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as creator:
+        assert creator.stdout is not None
+        host = psutil.Process(int(creator.stdout.readline()))
         if keep:
-            assert Hosts(command).reader(str(state)).host().pid == host.pid
-            Hosts(command).reader(str(state)).shutdown()
-        host.wait(timeout=20)
-        assert not (state / DATABASE).exists()
+            assert creator.stdout.readline() == "kept\n"
+        creator.kill()
+    if keep:
+        assert Hosts(command).reader(str(state)).host().pid == host.pid
+        Hosts(command).reader(str(state)).shutdown()
+    host.wait(timeout=20)
+    assert not (state / DATABASE).exists()
 
 
 def test_a_host_of_other_code_is_replaced_and_its_epochs_go_on(
