@@ -50,22 +50,24 @@ async def run(
         birth = asyncio.create_task(_die_unkept(host)) if unkept else None
         async with serve(host):
             await host.run()
+            if host.deleted:
+                _take_away(folder.host_socket.parent)
         if birth is not None:
             birth.cancel()
         gone = not folder.database.exists()
-        if host.deleted:
-            shutil.rmtree(folder.host_socket.parent, ignore_errors=True)
-        elif not gone:
-            folder.host_socket.unlink(missing_ok=True)
-        host.store.close()
+        if not host.deleted:
+            if not gone:
+                folder.host_socket.unlink(missing_ok=True)
+            # SQLite deletes the write-ahead log by its path when it closes: that of another host, were this deleted.
+            host.store.close()
         logs.note("host ends", pid=os.getpid())
     except BaseException:
         lock.release()
         raise
-    lock.release(delete=gone)
-    if gone:
+    if gone and not host.deleted:
         with contextlib.suppress(OSError):
             folder.host_socket.parent.rmdir()
+    lock.release(delete=gone)
 
 
 async def _die_unkept(host: Host) -> None:
@@ -78,6 +80,14 @@ async def _die_unkept(host: Host) -> None:
     if os.read(sys.stdin.fileno(), len(KEEP)) != KEEP:
         logs.warn("whoever started this host is gone before its time")
         await host.shut_down()
+
+
+def _take_away(sockets: Path) -> None:
+    """Delete the folder of our sockets. From one moment to the next, for then another host may make its own there."""
+    trash = sockets.with_name(f".{sockets.name}.{os.getpid()}")
+    with contextlib.suppress(FileNotFoundError):
+        sockets.rename(trash)
+        shutil.rmtree(trash)
 
 
 async def _silent(path: Path, seconds: float) -> bool:

@@ -130,7 +130,8 @@ class Daemon(Client):
                 if info["pid"] == self.process.pid:
                     return info
             if self.process.poll() is not None:
-                raise AssertionError(self.process.stderr.read().decode() if self.process.stderr else "")
+                error = self.process.stderr.read().decode() if self.process.stderr else ""
+                raise AssertionError(f"the host ended with {self.process.returncode}: {error}")
             await asyncio.sleep(0.03)
         raise AssertionError("the host does not serve")
 
