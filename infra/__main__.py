@@ -13,6 +13,7 @@ from pulumi.runtime.proto import resource_pb2
 
 from infra.engine_watch import exit_with_engine
 from infra.resources import VERSION, WAKE
+from infra.sdk_cost import spare
 
 NAMESPACE = "inferform:"
 ALREADY_SAID = 32
@@ -22,6 +23,7 @@ ALREADY_SAID = 32
 def main() -> None:
     """Declare everything that the stack file says, and export `services`."""
     exit_with_engine()
+    spare()
     config = {**CONFIG.get(), **(get_config_env() if "PULUMI_CONFIG" in os.environ else {})}
     mine = {key: value for key, value in config.items() if key.startswith(NAMESPACE)}
     if f"{NAMESPACE}services" in mine:

@@ -10,7 +10,7 @@ import pulumi
 
 from infra.plan import ServicePlan, VersionPlan
 from infra.plan.documents import documents_digest
-from infra.resources import Host, Rollout, Route, Token, Version, VersionGuard
+from infra.resources import Host, Rollout, Route, Token, Version
 from runtime.contract.document import Document
 from runtime.contract.host import GatewaySettings
 from runtime.contract.replica import Knowledge
@@ -33,12 +33,12 @@ def host(name: str, *, state: str, settings: GatewaySettings, parent: pulumi.Res
 def service(
     plan: ServicePlan, *, state: pulumi.Input[str], endpoint: pulumi.Input[str], parent: pulumi.Resource
 ) -> Service:
-    """Declare one service: token; per version Version -> Rollout -> VersionGuard; a Route that depends on every guard.
+    """Declare one service: token; per version Version -> Rollout; a Route that depends on every rollout.
 
     Resources of a version are named by its hash: a new version is a create, and the old one's delete comes last.
     """
     token = Token(plan.name, token_inputs(plan, state), pulumi.ResourceOptions(parent=parent))
-    guards: list[pulumi.Resource] = []
+    rollouts: list[pulumi.Resource] = []
     for version in plan.versions:
         name = f"{plan.name}-{version.hash}"
         declared = Version(name, version_inputs(plan, version, state), pulumi.ResourceOptions(parent=parent))
@@ -47,12 +47,11 @@ def service(
             {**rollout_inputs(plan, version, state), "endpoint": endpoint, "token": token.token},
             pulumi.ResourceOptions(parent=parent, depends_on=[declared, token]),
         )
-        guard = {"state": state, "service": plan.name, "hash": version.hash}
-        guards.append(VersionGuard(name, guard, pulumi.ResourceOptions(parent=parent, depends_on=[rollout])))
+        rollouts.append(rollout)
     route = Route(
         plan.name,
         {**route_inputs(plan, state, _knowledge(plan)), "gateway": endpoint},
-        pulumi.ResourceOptions(parent=parent, depends_on=[*guards, token]),
+        pulumi.ResourceOptions(parent=parent, depends_on=[*rollouts, token]),
     )
     return Service(endpoint=route.endpoint, token=token.token)
 

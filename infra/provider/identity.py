@@ -2,7 +2,7 @@
 
     Host                                STATE
     Token, Route                        STATE|SERVICE
-    Version, Rollout, VersionGuard      STATE|SERVICE/HASH
+    Version, Rollout                    STATE|SERVICE/HASH
 
 STATE is the host's absolute state folder, e.g. /home/me/project/.inferform/dev|chat/3f2a9c01d4, or
 kubernetes://CONTEXT/NAMESPACE, e.g. kubernetes://prod/llm|chat/3f2a9c01d4

@@ -1,7 +1,7 @@
 """Thin Pulumi classes of the plugin's resources, so that components can name them without the plugin."""
 
 from infra.resources.cluster import Namespace
-from infra.resources.local import Host, Rollout, Route, Token, Version, VersionGuard
+from infra.resources.local import Host, Rollout, Route, Token, Version
 from infra.resources.package import PACKAGE, VERSION, WAKE, options, token
 
 __all__ = [
@@ -14,7 +14,6 @@ __all__ = [
     "Route",
     "Token",
     "Version",
-    "VersionGuard",
     "options",
     "token",
 ]

@@ -34,17 +34,13 @@ class Version(PluginResource):
 
 
 class Rollout(PluginResource):
-    """The wait for, and the proof of, a version.
+    """The wait for, and the proof of, a version; its delete is refused while a route names that.
 
     Inputs: state, endpoint, service, hash, strategy, surge, timeouts, stopped, replicas {min, max}, share, token.
     """
 
     OUTPUTS = ("proven",)
     proven: pulumi.Output[bool]
-
-
-class VersionGuard(PluginResource):
-    """Refuses the deletion of a version that a route names. Inputs: state, service, hash."""
 
 
 class Route(PluginResource):

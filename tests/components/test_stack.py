@@ -29,11 +29,10 @@ def test_a_service_is_declared_from_its_token_to_its_route(program: Program) -> 
     assert version.inputs["replicas"] == {"min": 1, "max": 2}
     assert "scaling" not in version.inputs, "as usual, it goes without saying"
     assert version.inputs["state"] == str(program.folder / ".inferform" / "dev")
-    assert set(made.of("Rollout")) == set(made.of("VersionGuard")) == {version.name}
+    assert set(made.of("Rollout")) == {version.name}
     assert f"{version.name}:Version" in made.of("Rollout")[version.name].depends_on
     assert "chat:Token" in made.of("Rollout")[version.name].depends_on
-    assert f"{version.name}:Rollout" in made.of("VersionGuard")[version.name].depends_on
-    assert f"{version.name}:VersionGuard" in made.of("Route")["chat"].depends_on
+    assert f"{version.name}:Rollout" in made.of("Route")["chat"].depends_on
     assert made.of("Route")["chat"].inputs["versions"] == {"main": {"hash": hash, "weight": 100}}
     assert stack.services["chat"]["versions"] == {"main": hash}
 

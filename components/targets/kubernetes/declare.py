@@ -1,29 +1,32 @@
-"""Manifests as typed resources of pulumi_kubernetes. The only module that imports it, class by class and late."""
+"""Manifests as resources of Pulumi's Kubernetes provider. The only module that imports pulumi_kubernetes, and late."""
 
 from __future__ import annotations
 
-import importlib
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
 from components.targets.kubernetes.manifest import Manifest
 from runtime.contract.cluster import ClusterAddress
 
-MODULES = {
-    "v1": "core.v1",
-    "apps/v1": "apps.v1",
-    "autoscaling/v2": "autoscaling.v2",
-    "batch/v1": "batch.v1",
-    "networking.k8s.io/v1": "networking.v1",
-    "policy/v1": "policy.v1",
-    "rbac.authorization.k8s.io/v1": "rbac.v1",
-    "scheduling.k8s.io/v1": "scheduling.v1",
-    "apiregistration.k8s.io/v1": "apiregistration.v1",
-}
-"""Where pulumi_kubernetes keeps the kinds of an API version. All others are custom resources."""
+
+class KubernetesObject(pulumi.CustomResource):
+    """An object of any kind, called as it is.
+
+    Not pulumi_kubernetes' class of the kind: those take a second to import, translate every answer into classes that
+    nobody reads, and bring the aliases of API versions that ended before this project began. What the engine and the
+    provider see is the same.
+    """
+
+    status: pulumi.Output[Any]
+
+    def __init__(self, manifest: Manifest, opts: pulumi.ResourceOptions) -> None:
+        version, kind = manifest["apiVersion"], manifest["kind"]
+        group = "core/v1" if version == "v1" else version
+        props = {**manifest, "status": None}
+        super().__init__(f"kubernetes:{group}:{kind}", manifest["metadata"]["name"], props, opts)
 
 
 @dataclass(frozen=True)
@@ -75,25 +78,15 @@ def provider(
 
 def declare(
     manifest: Manifest, cluster: Cluster, parent: pulumi.Resource, after: Iterable[pulumi.Resource]
-) -> pulumi.Resource:
+) -> KubernetesObject:
     """One manifest as a resource, called as its object is: names are unique by kind.
 
     Names are fixed, so whatever cannot be changed in place is deleted before it is made anew.
     """
-    version, kind = manifest["apiVersion"], manifest["kind"]
-    name = manifest["metadata"]["name"]
-    rest = {key: value for key, value in manifest.items() if key not in ("apiVersion", "kind")}
     options = pulumi.ResourceOptions(
         parent=parent, provider=cluster.provider, depends_on=list(after), delete_before_replace=True
     )
-    if version in MODULES:
-        resource = getattr(importlib.import_module(f"pulumi_kubernetes.{MODULES[version]}"), kind)
-        made: pulumi.Resource = resource(name, opts=options, **{snake(key): value for key, value in rest.items()})
-        return made
-    from pulumi_kubernetes.apiextensions import CustomResource
-
-    custom: pulumi.Resource = CustomResource(name, api_version=version, kind=kind, opts=options, **rest)
-    return custom
+    return KubernetesObject(manifest, options)
 
 
 def declare_all(
@@ -102,8 +95,3 @@ def declare_all(
     """Each by itself: none waits for another."""
     first = list(after)
     return [declare(manifest, cluster, parent, first) for manifest in manifests]
-
-
-def snake(key: str) -> str:
-    """`clusterIP` stays inside objects; a resource's own arguments are `role_ref`, `binary_data`."""
-    return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda found: f"_{found[1].lower()}", key)

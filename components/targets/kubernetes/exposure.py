@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from components.targets.kubernetes.manifest import Manifest, metadata
@@ -40,11 +41,10 @@ def in_cluster(namespace: str) -> str:
     return f"http://{GATEWAY}.{namespace}:{GATEWAY_PORT}"
 
 
-def balanced(status: object) -> str:
-    """The URL of a load balancer from its Service's status (a ServiceStatus); empty while it has none."""
-    balancer = getattr(status, "load_balancer", None)
-    for point in getattr(balancer, "ingress", None) or ():
-        if host := getattr(point, "hostname", None) or getattr(point, "ip", None):
+def balanced(status: Mapping[str, Any] | None) -> str:
+    """The URL of a load balancer from its Service's status; empty while it has none."""
+    for point in ((status or {}).get("loadBalancer") or {}).get("ingress") or ():
+        if host := point.get("hostname") or point.get("ip"):
             return f"http://{f'[{host}]' if ':' in host else host}:{GATEWAY_PORT}"
     return ""
 

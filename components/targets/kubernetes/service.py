@@ -15,7 +15,7 @@ from components.targets.kubernetes.render import service_manifests
 from components.targets.kubernetes.scaling import scaler_objects
 from components.targets.kubernetes.version import version_objects
 from infra.plan import ServicePlan
-from infra.resources import Rollout, Route, Token, Version, VersionGuard
+from infra.resources import Rollout, Route, Token, Version
 from runtime.contract.names import PREDICT_PREFIX
 
 
@@ -29,9 +29,9 @@ def service(
 ) -> local.Service:
     """Declare one service.
 
-    The order is the local target's: per version Version -> its objects -> Rollout -> VersionGuard, and a Route that
-    depends on every guard. Deletes run the other way round: a guard's comes before its pods'. `first`: what its
-    pods wait for: a quota that counts them.
+    The order is the local target's: per version Version -> its objects -> Rollout, and a Route that depends on every
+    rollout. Deletes run the other way round: a rollout's comes before its pods'. `first`: what its pods wait for: a
+    quota that counts them.
     """
     state, namespace = cluster.state, cluster.address.namespace
     if cluster.rendered:
@@ -49,7 +49,7 @@ def service(
     if plan.knowledge is not None:
         others.append(documents_config_map(namespace, plan.name, Path(plan.knowledge)))
     beside = declare_all(others, cluster, parent, cluster.first())
-    guards: list[pulumi.Resource] = []
+    rollouts: list[pulumi.Resource] = []
     for version in plan.versions:
         name = f"{plan.name}-{version.hash}"
         row = Version(name, local.version_inputs(plan, version, state), ours(*cluster.first()))
@@ -61,11 +61,10 @@ def service(
         )
         # After the rollout's first count: an autoscaler of the cluster would move the one that a version is born with.
         declare_all(scaler_objects(namespace, plan, version), cluster, parent, [rollout, *cluster.scalers])
-        guard = {"state": state, "service": plan.name, "hash": version.hash}
-        guards.append(VersionGuard(name, guard, ours(rollout)))
+        rollouts.append(rollout)
     route = Route(
         plan.name,
         {**local.route_inputs(plan, state, knowledge(plan)), "gateway": endpoint},
-        ours(*guards, *beside, token),
+        ours(*rollouts, *beside, token),
     )
     return local.Service(endpoint=route.endpoint, token=token.token)

@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 
 from components.targets.kubernetes.cache import cache_objects
-from components.targets.kubernetes.declare import Cluster, declare, declare_all, provider
+from components.targets.kubernetes.declare import Cluster, KubernetesObject, declare, declare_all, provider
 from components.targets.kubernetes.exposure import address, balanced, exposure, in_cluster
 from components.targets.kubernetes.gateway import gateway_objects
 from components.targets.kubernetes.network import network_policies
@@ -65,7 +65,7 @@ def door(
     written = target.render is not None
     cluster = Cluster(where, provider(name, where, render=target.render, parent=parent), rendered=written)
     if written:
-        namespace, _ = declare_all(namespace_manifests(where.namespace, stack), cluster, parent, ())
+        namespace: pulumi.Resource = declare_all(namespace_manifests(where.namespace, stack), cluster, parent, ())[0]
     else:
         inputs: dict[str, Any] = {"state": str(where), "stack": stack}
         if autoscalers:
@@ -79,7 +79,7 @@ def door(
         *gateway_objects(where.namespace, target.gateway, image, scalers=scalers),
         *network_policies(where.namespace, scalers=scalers),
     ]
-    made: dict[tuple[str, str], pulumi.Resource] = {}
+    made: dict[tuple[str, str], KubernetesObject] = {}
     for manifest in manifests:
         after = [*made.values()] if manifest["kind"] == "Deployment" else cluster.first()
         made[manifest["kind"], manifest["metadata"]["name"]] = declare(manifest, cluster, parent, after)
@@ -90,6 +90,6 @@ def door(
     if endpoint is None and written:
         endpoint = in_cluster(where.namespace)
     if endpoint is None:
-        status: pulumi.Output[object] = made["Service", GATEWAY].status  # type: ignore[attr-defined]
+        status = made["Service", GATEWAY].status
         endpoint = status.apply(lambda known: balanced(known) or in_cluster(where.namespace))
     return Door(replace(cluster, gateway=made["Deployment", GATEWAY], scalers=tuple(readers)), endpoint)

@@ -9,7 +9,6 @@ from infra.provider.handlers.rollout import RolloutHandler
 from infra.provider.handlers.route import RouteHandler
 from infra.provider.handlers.token import TokenHandler
 from infra.provider.handlers.version import VersionHandler
-from infra.provider.handlers.version_guard import VersionGuardHandler
 
 HANDLERS: tuple[type[Handler[Any]], ...] = (
     HostHandler,
@@ -17,7 +16,6 @@ HANDLERS: tuple[type[Handler[Any]], ...] = (
     TokenHandler,
     VersionHandler,
     RolloutHandler,
-    VersionGuardHandler,
     RouteHandler,
 )
 

@@ -1,4 +1,7 @@
-"""Rollout: the only waiter. It proves a version before its route moves, and what was stopped, lost or grown again."""
+"""Rollout: the only waiter. It proves a version before its route moves, and what was stopped, lost or grown again.
+
+It is also the last to let a version go: `pulumi up --continue-on-error` would delete the one that serves otherwise.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +10,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
-from infra.hostclient import gateway_url
+from infra.hostclient import HostProblem, gateway_url
 from infra.place import Place
 from infra.provider.diff import Change
 from infra.provider.handlers.base import Handler, Values
+from infra.provider.handlers.version import STOP_SECONDS
 from infra.provider.hosts import Hosts
 from infra.provider.identity import Identity, same_place
-from infra.provider.operation import Operation
+from infra.provider.operation import Operation, Refused
 from infra.provider.rollout_run import Clock, RolloutInputs, RolloutRun, route_table
 from infra.provider.values import Secret, plain
 from runtime.contract.host import GatewaySettings
+from runtime.contract.route import RouteTable
 
 
 class RolloutHandler(Handler[RolloutInputs]):
-    """Create proves a new version; an update proves again what was stopped, lost, moved or grown."""
+    """Create proves a new version; an update proves again what was stopped, lost, moved or grown.
+
+    Delete refuses while the version is routed, then waits until no request is in flight on it.
+    """
 
     name = "Rollout"
     form = "STATE|SERVICE/HASH"
-    description = "Waits for a version's replicas and proves them by one generation through the gateway."
+    description = (
+        "Waits for a version's replicas and proves them by one generation through the gateway. "
+        "Refuses the deletion of a version that a route still names; then drains it."
+    )
     inputs = RolloutInputs
     outputs: ClassVar = {
         "proven": {"type": "boolean", "description": "A generation was answered by this very version."}
@@ -78,6 +89,28 @@ class RolloutHandler(Handler[RolloutInputs]):
             return {**self.repeated(inputs), "proven": True}
         return self.create(inputs, args, operation)[1]
 
+    def delete(self, id: str, outputs: Values, args: RolloutInputs, operation: Operation) -> None:
+        """Refuse or drain."""
+        host = self.hosts.remover(args.state, operation)
+        if host is None:
+            return
+        try:
+            refusal = still_routed(args.hash, host.route(args.service).table)
+        except HostProblem as problem:
+            if problem.code != "NotFound":
+                raise
+            refusal = ""
+        if refusal:
+            raise Refused(refusal)
+        try:
+            drain = host.version(args.service, args.hash).record.template.drain_seconds
+            operation.status("waiting for requests in flight")
+            host.drain(args.service, args.hash, timeout=drain + STOP_SECONDS)
+            operation.status("")
+        except HostProblem as problem:
+            if problem.code != "NotFound":
+                raise
+
     def found(self, where: Identity, host: Place, inputs: Values, outputs: Values) -> tuple[Values, Values] | None:
         """It is there as long as its version is; on an import its inputs are what the host knows."""
         if inputs:
@@ -112,3 +145,14 @@ class RolloutHandler(Handler[RolloutInputs]):
             lock = self._services.setdefault((args.state, args.service), threading.Lock())
         with lock:
             yield
+
+
+def still_routed(hash: str, table: RouteTable) -> str:
+    """Why a version may not go yet, in words; empty when no route names it."""
+    for name, version in table.versions.items():
+        if version.hash == hash:
+            return (
+                f"the route of service {table.service} still sends {version.weight} % of its requests to version "
+                f"{name} ({hash}), so it is kept; it goes with the first `pulumi up` after the route has moved away"
+            )
+    return ""

@@ -56,9 +56,13 @@ def timed(folder: Path, environment: dict[str, str]) -> float:
     return time.monotonic() - start
 
 
-def bare_objects(state: dict[str, Any], namespace: str) -> list[dict[str, Any]]:
-    """Our stack's Kubernetes objects in another namespace, with the dependencies between them."""
-    found = []
+def bare_objects(state: dict[str, Any], namespace: str, cluster: Cluster) -> list[dict[str, Any]]:
+    """Our stack's Kubernetes objects in another namespace, with the dependencies between them.
+
+    Those that our own resources write (rows of versions, route tables, tokens) are objects as well: without them there
+    would be no service.
+    """
+    found = written(state, namespace, cluster)
     for each in state["deployment"]["resources"]:
         if each["type"].startswith("kubernetes:"):
             inputs = json.loads(json.dumps(each["inputs"]).replace(namespace, f"{namespace}-bare"))
@@ -67,6 +71,25 @@ def bare_objects(state: dict[str, Any], namespace: str) -> list[dict[str, Any]]:
             found.append(
                 {"urn": each["urn"], "type": each["type"], "name": name, "inputs": inputs, "after": dependencies}
             )
+    return found
+
+
+def written(state: dict[str, Any], namespace: str, cluster: Cluster) -> list[dict[str, Any]]:
+    """What is in the namespace, and in no Kubernetes resource of the state."""
+    known = {each["id"] for each in state["deployment"]["resources"] if each["type"].startswith("kubernetes:")}
+    found = []
+    for each in json.loads(cluster.kubectl("get", "configmap,secret", "--namespace", namespace, "-o", "json"))["items"]:
+        kind, meta = each["kind"], each["metadata"]
+        if f"{namespace}/{meta['name']}" in known or meta["name"] == "kube-root-ca.crt":
+            continue
+        kept = {key: meta[key] for key in ("name", "labels", "annotations") if key in meta}
+        body = {key: each[key] for key in ("apiVersion", "kind", "data", "type") if key in each}
+        inputs = json.loads(json.dumps(body).replace(namespace, f"{namespace}-bare"))
+        inputs["metadata"] = {**kept, "namespace": f"{namespace}-bare"}
+        urn = f"{kind}/{meta['name']}"
+        found.append(
+            {"urn": urn, "type": f"kubernetes:core/v1:{kind}", "name": meta["name"], "inputs": inputs, "after": []}
+        )
     return found
 
 
@@ -114,7 +137,7 @@ def measured(count: int) -> None:
             first = timed(ours.folder, ours.environment)
             exported = ours.pulumi("stack", "export", "--stack", "test").output
             state = json.loads(exported)
-            objects = bare_objects(state, ours.namespace)
+            objects = bare_objects(state, ours.namespace, cluster)
             name = f"{ours.namespace}-bare"
             cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
             try:

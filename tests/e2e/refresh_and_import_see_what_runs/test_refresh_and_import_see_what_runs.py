@@ -64,7 +64,7 @@ def test_a_running_service_is_imported_by_ids_and_its_token_is_not_shown(project
     service, of_version = f"{project.state}|chat", f"{project.state}|chat/{hash}"
     ids = {
         "Host": str(project.state), "Token": service, "Version": of_version, "Rollout": of_version,
-        "VersionGuard": of_version, "Route": service,
+        "Route": service,
     }  # fmt: skip
     for kind, id in ids.items():
         pulumi("import", f"inferform:index:{kind}", kind.lower(), id, "--yes", "--protect=false")

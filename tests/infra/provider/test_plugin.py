@@ -85,7 +85,7 @@ def test_the_schema_is_valid_json_with_resources_components_and_types(running: P
     resources = schema["resources"]
     components = {name.rpartition(":")[2] for name, spec in resources.items() if spec.get("isComponent")}
     assert components == {"Gateway", "ModelService", "ResourceGroup", "ResourceQuota", "Stack"}
-    assert {"Host", "Namespace", "Token", "Version", "Rollout", "VersionGuard", "Route"} == {
+    assert {"Host", "Namespace", "Token", "Version", "Rollout", "Route"} == {
         name.rpartition(":")[2] for name, spec in resources.items() if not spec.get("isComponent")
     }
     assert resources["inferform:index:Token"]["properties"]["token"]["secret"] is True
@@ -246,7 +246,7 @@ def test_a_model_service_is_constructed_with_its_resources(running: Plugin, engi
     assert state["endpoint"] == "http://127.0.0.1:8070/api/predict/chat"
     assert state["token"] == Secret("t")
     made = {each.type.rpartition(":")[2]: each for each in engine.registered if "ModelService" not in each.type}
-    assert {"Token", "Version", "Rollout", "VersionGuard", "Route"} <= made.keys()
+    assert {"Token", "Version", "Rollout", "Route"} <= made.keys()
     assert made["Version"].inputs["replicas"] == {"min": 1, "max": 2}
     assert made["Rollout"].inputs["token"] == Secret("t")
 

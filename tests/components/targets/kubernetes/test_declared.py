@@ -60,8 +60,7 @@ def test_a_service_is_declared_from_the_namespace_to_its_route(program: Program)
     rollout = closure(program, f"{name}:Rollout")
     assert {f"{name}:Deployment", f"{name}-spec:ConfigMap", "chat:Token", "inferform-gateway:Deployment"} <= rollout
     assert "inferform-gateway:RoleBinding" in rollout
-    assert f"{name}:Rollout" in made.of("VersionGuard")[name].depends_on
-    assert f"{name}:VersionGuard" in made.of("Route")["chat"].depends_on
+    assert f"{name}:Rollout" in made.of("Route")["chat"].depends_on
     assert "chat:Service" in made.of("Route")["chat"].depends_on
 
 

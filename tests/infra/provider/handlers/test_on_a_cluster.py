@@ -16,7 +16,6 @@ from infra.provider.handlers.rollout import RolloutHandler
 from infra.provider.handlers.route import RouteHandler
 from infra.provider.handlers.token import TokenHandler
 from infra.provider.handlers.version import VersionHandler
-from infra.provider.handlers.version_guard import VersionGuardHandler
 from infra.provider.hosts import Hosts
 from infra.provider.operation import Operation, Refused
 from runtime.contract.cluster import ClusterAddress
@@ -99,16 +98,18 @@ def test_a_stack_comes_up_moves_and_goes(stack: Stack, thread: ClusterThread, sa
     assert thread.cluster.replicas("chat", HASH) == 1
     stack.version(OTHER)
     stack.rollout(NEW)
-    guard = {"state": STATE, "service": "chat", "hash": HASH}
+    old = {"state": STATE, "service": "chat", "hash": HASH}
+    new = {**old, "hash": NEW}
+    proof = {"endpoint": GATEWAY, "token": "t" * 20}
     with pytest.raises(Refused, match="still sends 100 %"):
-        stack.remove(VersionGuardHandler, guard)
+        stack.remove(RolloutHandler, {**old, **proof})
     assert stack.route(NEW)[1]["generation"] == 2
-    stack.remove(VersionGuardHandler, guard)
-    stack.remove(VersionHandler, {**guard, "name": "v1", "template": TEMPLATE.to_data()})
+    stack.remove(RolloutHandler, {**old, **proof})
+    stack.remove(VersionHandler, {**old, "name": "v1", "template": TEMPLATE.to_data()})
     assert thread.cluster.pods_of(HASH) == []
     stack.remove(RouteHandler, {"state": STATE, "gateway": GATEWAY, "service": "chat", "versions": {}})
-    stack.remove(VersionGuardHandler, {**guard, "hash": NEW})
-    stack.remove(VersionHandler, {**guard, "hash": NEW, "name": "v1", "template": OTHER.to_data()})
+    stack.remove(RolloutHandler, {**new, **proof})
+    stack.remove(VersionHandler, {**new, "name": "v1", "template": OTHER.to_data()})
     stack.remove(TokenHandler, {"state": STATE, "service": "chat"})
     stack.remove(NamespaceHandler, {"state": STATE, "stack": "proj.dev"})
     assert [key for key in thread.cluster.objects if NAMESPACE in key] == []

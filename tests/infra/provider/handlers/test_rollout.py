@@ -255,3 +255,26 @@ def test_an_import_shows_no_token(handler: RolloutHandler, host: FakeHost, opera
     assert found is not None
     assert found[0]["token"].value == ""
     assert (found[0]["share"], found[1]["proven"]) == (100, True)
+
+
+# Delete ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_routed_version_is_kept_and_the_error_says_by_which_route(
+    host: FakeHost, handler: RolloutHandler, operation: Operation
+) -> None:
+    declare(host, OLD)
+    route(host, OLD)
+    with pytest.raises(Refused, match=f"route of service chat still sends 100 % .* version {OLD} \\({OLD}\\)"):
+        handler.delete("id", {}, inputs(host, OLD)[1], operation)
+    assert not [call for call in host.calls if call.endswith("/drain")]
+
+
+def test_an_unrouted_version_is_drained(host: FakeHost, handler: RolloutHandler, operation: Operation) -> None:
+    declare(host, OLD)
+    handler.delete("id", {}, inputs(host, OLD)[1], operation)
+    assert host.calls[-1] == f"POST services/chat/versions/{OLD}/drain"
+
+
+def test_a_version_that_is_gone_needs_no_drain(host: FakeHost, handler: RolloutHandler, operation: Operation) -> None:
+    handler.delete("id", {}, inputs(host, OLD)[1], operation)

@@ -1,4 +1,4 @@
-"""Version, VersionGuard and Route against a host that answers."""
+"""Version and Route against a host that answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from infra.provider.handlers import route as route_module
 from infra.provider.handlers.base import InitFailed
 from infra.provider.handlers.route import RouteHandler, RouteInputs
 from infra.provider.handlers.version import VersionHandler, VersionInputs
-from infra.provider.handlers.version_guard import GuardInputs, VersionGuardHandler
 from infra.provider.hosts import Hosts, said
 from infra.provider.operation import Cancelled, Operation, Refused
 from infra.provider.values import UNKNOWN
@@ -36,11 +35,6 @@ def route(state: Path, **changes: Any) -> tuple[dict[str, Any], RouteInputs]:
     versions = {"main": {"hash": HASH, "weight": 100}}
     values = {"state": str(state), "gateway": "http://g:1", "service": "chat", "versions": versions, **changes}
     return values, RouteInputs.model_validate(values)
-
-
-def guard(state: Path) -> tuple[dict[str, Any], GuardInputs]:
-    values = {"state": str(state), "service": "chat", "hash": HASH}
-    return values, GuardInputs.model_validate(values)
 
 
 # Version --------------------------------------------------------------------------------------------------------------
@@ -120,26 +114,6 @@ def test_one_epoch_a_run_and_none_for_reading(host: FakeHost, operation: Operati
     for _ in range(3):
         VersionHandler(hosts).create(values, args, operation)
     assert host.epoch == 1
-
-
-# VersionGuard ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_routed_version_is_kept_and_the_error_says_by_which_route(host: FakeHost, operation: Operation) -> None:
-    VersionHandler(Hosts()).create(*version(host.state), operation)
-    RouteHandler(Hosts()).create(*route(host.state), operation)
-    with pytest.raises(Refused, match=f"route of service chat still sends 100 % .* version main \\({HASH}\\)"):
-        VersionGuardHandler(Hosts()).delete("id", *guard(host.state), operation)
-
-
-def test_an_unrouted_version_is_drained(host: FakeHost, operation: Operation) -> None:
-    VersionHandler(Hosts()).create(*version(host.state), operation)
-    VersionGuardHandler(Hosts()).delete("id", *guard(host.state), operation)
-    assert host.calls[-1] == f"POST services/chat/versions/{HASH}/drain"
-
-
-def test_a_version_that_is_gone_needs_no_drain(host: FakeHost, operation: Operation) -> None:
-    VersionGuardHandler(Hosts()).delete("id", *guard(host.state), operation)
 
 
 # Route ----------------------------------------------------------------------------------------------------------------
