@@ -28,11 +28,12 @@ WORKERS = "2"
 PYTEST = ["python", "-m", "pytest", "-q", "-n", WORKERS, "--dist"]
 BY_FILE = ("loadfile", "--no-loadscope-reorder")
 """A file's tests share what it deploys. In the order of their names: files of few tests are not short."""
+SLOWEST = ("--durations=15", "--durations-min=10")
 TESTS = {
     "unit tests": [*PYTEST, "worksteal", "tests", *(f"--ignore=tests/{name}" for name in APART)],
     "protocols and fuzzing": [*PYTEST, "worksteal", *(f"tests/{name}" for name in PROTOCOLS)],
-    "end-to-end tests": [*PYTEST, *BY_FILE, "tests/e2e"],
-    "cluster tests": [*PYTEST, *BY_FILE, "tests/cluster"],  # each process has a cluster of its own
+    "end-to-end tests": [*PYTEST, *BY_FILE, *SLOWEST, "tests/e2e"],
+    "cluster tests": [*PYTEST, *BY_FILE, *SLOWEST, "tests/cluster"],  # each process has a cluster of its own
 }
 
 

@@ -37,6 +37,9 @@ POD_SECURITY = {ENFORCE: "restricted", "pod-security.kubernetes.io/warn": "restr
 POLL_SECONDS = 0.3
 GONE_SECONDS = 300.0
 """So long a namespace's end is waited for."""
+LAST_PODS_SECONDS = 30.0
+"""So long the end of our last pods is waited for before the namespace is deleted: where a namespace still has some, the
+controller looks again only after their whole grace period."""
 RIGHTS: tuple[tuple[str, Resource, str], ...] = (
     ("create", CONFIG_MAPS, ""),
     ("update", CONFIG_MAPS, ""),
@@ -105,6 +108,7 @@ async def remove(session: Session, stack: str) -> bool:
     except Forbidden:
         found = None
     if found is not None and _created(found, stack):
+        await _last_pods(session)
         with suppress(NotFound):
             await session.kube.delete(NAMESPACES, "", session.namespace)
         await _gone(session)
@@ -173,6 +177,14 @@ async def _record(session: Session, stack: str) -> Object:
     written = await session.change(CONFIG_MAPS, RECORD, rule, None)
     assert written is not None
     return written
+
+
+async def _last_pods(session: Session) -> None:
+    """Wait until no pod of ours is left, or long enough."""
+    marks = ",".join(f"{key}={value}" for key, value in MANAGED_BY.items())
+    deadline = time.monotonic() + LAST_PODS_SECONDS
+    while await session.kube.list(PODS, session.namespace, labels=marks) and time.monotonic() < deadline:
+        await asyncio.sleep(POLL_SECONDS)
 
 
 async def _gone(session: Session) -> None:

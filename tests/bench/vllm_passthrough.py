@@ -1,18 +1,23 @@
 """`python -m tests.bench.vllm_passthrough`: one vLLM, asked through gateway and replica, and on its own socket.
 
-Goals: at least 0.98 of its tokens/s by median at 1, 16 and 64 streams; added TTFT p50 at most 2 ms. Short rounds in
-pairs, the order turned round at each; connections stay open from round to round on both sides.
+Goals: at least 0.98 of its tokens/s by median at 1, 16 and 64 streams; added TTFT p50 at most 2 ms.
 
-TTFT has rounds of its own, short and many, and a model of two layers: what a way through us adds does not depend on the
-model, but vLLM's processes spin while they wait for one another, and without cores to spare the first token of all
-thirty layers comes anywhere between 80 and 250 ms on either side.
+Tokens/s: short rounds in pairs, the order turned round at each; connections stay open from round to round.
+
+TTFT: so many streams go on at any time, each begins anew when it ends, and which way it then takes is drawn by lot.
+Both ways meet the same vLLM under the same load at the same moment, so what differs is the way. The model has two
+layers: what a way through us adds does not depend on the model, but vLLM's processes spin while they wait for one
+another, and without cores to spare the first token of all thirty layers comes anywhere between 80 and 250 ms on either
+side.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
+import random
 import re
 import shutil
 import statistics
@@ -30,10 +35,12 @@ from tests.bench.pairs import interleave
 from tests.e2e.harness import Project
 
 TOKENS = int(os.environ.get("INFERFORM_BENCH_TOKENS", "32"))
-FIRST_TOKENS = 2
 PAIRS = {1: 20, 16: 10, 64: 8}
 """Streams at once -> pairs of rounds for tokens/s; `INFERFORM_BENCH_PAIRS` sets another number for all."""
-FIRST_PAIRS = {1: 500, 16: 60, 64: 30}
+STREAM_TOKENS = {1: (2, 2), 16: (8, 24), 64: (24, 72)}
+"""Streams at once -> the fewest and most tokens of one, drawn by lot, where TTFT is measured."""
+FIRST_SECONDS = float(os.environ.get("INFERFORM_BENCH_TTFT_SECONDS", "180"))
+SEED = 20261125
 LAYERS = 2
 MODEL = "SmolLM2-135M-Instruct"
 SERVICE = {
@@ -61,20 +68,16 @@ class Side:
         self._runner.run(self._round(streams, TOKENS))
         return streams * TOKENS / (time.perf_counter() - started)
 
-    def ttft_ms(self, streams: int) -> float:
-        """The median of one round."""
-        return statistics.median(self._runner.run(self._round(streams, FIRST_TOKENS))) * 1000
+    async def _round(self, streams: int, tokens: int) -> None:
+        await asyncio.gather(*(self.ttft(tokens) for _ in range(streams)))
 
-    async def _round(self, streams: int, tokens: int) -> list[float]:
-        """The streams' times to first token in seconds."""
+    async def ttft(self, tokens: int) -> float:
+        """One stream to its end; its time to first token in seconds."""
         if self.session is None:
             connector = aiohttp.UnixConnector(self._socket, limit=0) if self._socket else aiohttp.TCPConnector(limit=0)
             self.session = aiohttp.ClientSession(connector=connector, headers=self._headers)
-        return await asyncio.gather(*(self._one(self.session, tokens) for _ in range(streams)))
-
-    async def _one(self, session: aiohttp.ClientSession, tokens: int) -> float:
         started, first = time.perf_counter(), 0.0
-        async with session.post(f"{self._base}/v1/completions", json={**BODY, "max_tokens": tokens}) as reply:
+        async with self.session.post(f"{self._base}/v1/completions", json={**BODY, "max_tokens": tokens}) as reply:
             assert reply.status == 200, await reply.text()
             async for _ in reply.content.iter_any():
                 first = first or time.perf_counter() - started
@@ -109,21 +112,41 @@ def rates(ours: Side, peer: Side) -> None:
         print(found.line(f"{streams:2} streams", "tokens/s"), flush=True)
 
 
-def first_tokens(ours: Side, peer: Side) -> None:
+async def drawn(ours: Side, peer: Side, streams: int, seconds: float) -> tuple[list[float], list[float]]:
+    """TTFT in ms of the streams of either way, so many at once for so long."""
+    lot = random.Random(SEED)
+    found: tuple[list[float], list[float]] = [], []
+    end = time.perf_counter() + seconds
+
+    async def again() -> None:
+        while time.perf_counter() < end:
+            way = lot.randrange(2)
+            first = await (ours, peer)[way].ttft(lot.randint(*STREAM_TOKENS[streams]))
+            found[way].append(first * 1000)
+
+    await asyncio.gather(*(again() for _ in range(streams)))
+    return found
+
+
+def first_tokens(runner: asyncio.Runner, ours: Side, peer: Side) -> None:
     """TTFT, a line for each number of streams."""
-    for streams, pairs in FIRST_PAIRS.items():
-        for side in (ours, peer, ours, peer):
-            side.ttft_ms(streams)
-        found = interleave(partial(ours.ttft_ms, streams), partial(peer.ttft_ms, streams), pairs)
-        added = [our - their for our, their in zip(found.ours, found.peer, strict=True)]
-        # The standard error of a median of a sample is about 1.25 of its mean's.
-        error = 1.25 * statistics.stdev(added) / len(added) ** 0.5
+    for streams in STREAM_TOKENS:
+        runner.run(drawn(ours, peer, streams, 10))  # warm both ways before they count
+        mine, theirs = runner.run(drawn(ours, peer, streams, FIRST_SECONDS))
+        added = statistics.median(mine) - statistics.median(theirs)
         print(
-            f"{streams:2} streams: TTFT p50 ours {statistics.median(found.ours):.1f} ms, "
-            f"peer {statistics.median(found.peer):.1f} ms, "
-            f"added by pairs {statistics.median(added):+.2f} ms (standard error {error:.2f})",
+            f"{streams:2} streams: TTFT p50 ours {statistics.median(mine):.1f} ms ({len(mine)} streams), "
+            f"peer {statistics.median(theirs):.1f} ms ({len(theirs)}), "
+            f"added {added:+.2f} ms (standard error {error_of_medians(mine, theirs):.2f})",
             flush=True,
         )
+
+
+def error_of_medians(*samples: list[float]) -> float:
+    """The standard error of the difference of medians, by resampling."""
+    lot = random.Random(SEED)
+    medians = [[statistics.median(lot.choices(sample, k=len(sample))) for _ in range(200)] for sample in samples]
+    return math.hypot(*(statistics.stdev(each) for each in medians))
 
 
 def main() -> None:
@@ -134,7 +157,7 @@ def main() -> None:
         asyncio.Runner() as run,
     ):
         shallow(project.folder / "shallow")
-        for measure, model in ((first_tokens, "./shallow"), (rates, MODEL)):
+        for measure, model in ((partial(first_tokens, run), "./shallow"), (rates, MODEL)):
             project.write({"chat": {**SERVICE, "model": model}})
             project.up()
             project.wait_until(lambda: len(project.processes("runtime.replica")) == 1, 60, "the old one has gone")

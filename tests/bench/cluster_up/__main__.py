@@ -76,20 +76,19 @@ def bare_objects(state: dict[str, Any], namespace: str, cluster: Cluster) -> lis
 
 def written(state: dict[str, Any], namespace: str, cluster: Cluster) -> list[dict[str, Any]]:
     """What is in the namespace, and in no Kubernetes resource of the state."""
-    known = {each["id"] for each in state["deployment"]["resources"] if each["type"].startswith("kubernetes:")}
+    known = {(each["type"], each.get("id")) for each in state["deployment"]["resources"]}
     found = []
     for each in json.loads(cluster.kubectl("get", "configmap,secret", "--namespace", namespace, "-o", "json"))["items"]:
         kind, meta = each["kind"], each["metadata"]
-        if f"{namespace}/{meta['name']}" in known or meta["name"] == "kube-root-ca.crt":
+        type_ = f"kubernetes:core/v1:{kind}"
+        if (type_, f"{namespace}/{meta['name']}") in known or meta["name"] == "kube-root-ca.crt":
             continue
         kept = {key: meta[key] for key in ("name", "labels", "annotations") if key in meta}
         body = {key: each[key] for key in ("apiVersion", "kind", "data", "type") if key in each}
         inputs = json.loads(json.dumps(body).replace(namespace, f"{namespace}-bare"))
         inputs["metadata"] = {**kept, "namespace": f"{namespace}-bare"}
         urn = f"{kind}/{meta['name']}"
-        found.append(
-            {"urn": urn, "type": f"kubernetes:core/v1:{kind}", "name": meta["name"], "inputs": inputs, "after": []}
-        )
+        found.append({"urn": urn, "type": type_, "name": meta["name"], "inputs": inputs, "after": []})
     return found
 
 
