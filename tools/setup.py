@@ -81,7 +81,7 @@ def _try_packages(missing: Sequence[str]) -> None:
         _install_packages(missing)
     except StepFailed as error:
         reason = f"{error.step}: {error.output.splitlines()[-1:]}" if error.output else "apt-get install, as root"
-        say(f"not installed, what needs them is skipped: {', '.join(missing)} ({reason})")
+        say(f"not installed, what needs them is skipped, or fails in CI: {', '.join(missing)} ({reason})")
 
 
 def _install_packages(missing: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from infra.plan.architecture import read
 from infra.plan.fit import Split, kv_bytes_per_token
 from runtime.contract.paths import vllm_python
 from tests.infra.plan.stacks import CATALOG
+from tests.needs import needs
 
 MODELS = {  # few architectures: vLLM looks into each in a process of its own
     "SmolLM2-135M-Instruct": "LlamaForCausalLM",
@@ -25,7 +26,7 @@ MODELS = {  # few architectures: vLLM looks into each in a process of its own
 TENSOR = (1, 2, 4, 8)
 
 
-@pytest.mark.skipif(not vllm_python().exists(), reason="vLLM's virtual environment is not there")
+@needs("vLLM", vllm_python().exists())
 @pytest.mark.timeout(300)
 def test_the_cache_of_a_token_is_as_large_as_vllm_says(tmp_path: Path) -> None:
     wanted = {}

@@ -17,6 +17,7 @@ import websocket
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 from runtime.contract.version import Method
+from tests.needs import needs
 from tests.runtime.replica.harness import TOKEN, Running, running
 
 with warnings.catch_warnings():
@@ -116,7 +117,7 @@ async def curl(*arguments: str) -> str:
     return out.decode()
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@needs("curl", shutil.which("curl") is not None)
 async def test_13_curl_posts_json_without_saying_so_and_streams_bladellm_and_openai(tmp_path: Path) -> None:
     head = ("-H", f"Authorization: {TOKEN}")
     async with running(tmp_path, {"text": CAPITAL}) as replica:
@@ -134,7 +135,7 @@ async def test_13_curl_posts_json_without_saying_so_and_streams_bladellm_and_ope
         assert "".join(json.loads(line[6:])["choices"][0]["text"] for line in lines[:-1]) == CAPITAL
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@needs("curl", shutil.which("curl") is not None)
 async def test_13_curl_as_in_the_documentation(tmp_path: Path) -> None:
     async with running(tmp_path, {"text": CAPITAL}) as replica:
         for data in ("What is the capital of Canada?", "@" + str(tmp_path / "long.txt")):

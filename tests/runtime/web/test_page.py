@@ -9,15 +9,14 @@ import json
 import re
 from pathlib import Path
 
-import pytest
-
 from runtime.contract.version import Method
 from runtime.knowledge.base import KnowledgeBase
+from tests.needs import needs
 from tests.runtime.knowledge.embedder import BagOfWords
 from tests.runtime.replica.harness import PREFIX, TOKEN, running, until
 from tests.runtime.web.browser import CHROMIUM, browser
 
-in_browser = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+in_browser = needs("Chromium", CHROMIUM is not None)
 
 MARKDOWN = """## Ottawa
 

@@ -18,7 +18,7 @@ from infra.provider.handlers.token import TokenHandler
 from infra.provider.handlers.version import VersionHandler
 from infra.provider.hosts import Hosts
 from infra.provider.operation import Operation, Refused
-from runtime.contract.cluster import ClusterAddress
+from runtime.contract.cluster import MANAGED_BY, PART, PART_GATEWAY, ClusterAddress
 from runtime.contract.host import VersionFailure
 from runtime.contract.version import EngineKind, Method, VersionTemplate
 from tests.infra.cluster.fake_cluster import NAMESPACE, ClusterThread, pending
@@ -349,3 +349,19 @@ def test_a_service_costs_few_calls(stack: Stack, thread: ClusterThread) -> None:
     stack.route()
     ours = [call for call in thread.cluster.calls if not call.startswith("WATCH")]
     assert len(ours) <= 30, ours
+
+
+def test_a_namespace_is_deleted_when_its_last_pod_has_gone(stack: Stack, thread: ClusterThread) -> None:
+    labels = {**MANAGED_BY, PART: PART_GATEWAY}
+    pod = {"metadata": {"name": "last", "labels": labels}, "status": {"phase": "Running"}}
+    thread.do(lambda: thread.cluster.put("pods", NAMESPACE, pod))
+    removal = threading.Thread(target=stack.remove, args=(NamespaceHandler, {"state": STATE, "stack": "proj.dev"}))
+    looked = thread.cluster.calls.count("LIST pods") + 1
+    removal.start()
+    deadline = time.monotonic() + 10
+    while thread.cluster.calls.count("LIST pods") <= looked and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert f"DELETE namespaces/{NAMESPACE}" not in thread.cluster.calls
+    thread.do(lambda: thread.cluster.remove("pods", NAMESPACE, "last"))
+    removal.join(10)
+    assert f"DELETE namespaces/{NAMESPACE}" in thread.cluster.calls
