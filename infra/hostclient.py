@@ -158,6 +158,10 @@ class HostClient:
         """One version."""
         return self._ask(VersionState, "GET", _version(service, hash), timeout=timeout)
 
+    def lacks(self, service: str, hash: str, *, timeout: float | None = None) -> str:
+        """Nothing: a host makes anew what it needs beside its records."""
+        return ""
+
     def put_version(self, record: VersionRecord, *, timeout: float | None = None) -> VersionState:
         """Create, adopt or update the bounds of a version."""
         return self._ask(VersionState, "PUT", _version(record.service, record.hash), record, timeout=timeout)

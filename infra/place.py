@@ -70,6 +70,9 @@ class Place(Protocol):
     def version(self, service: str, hash: str, *, timeout: float | None = None) -> VersionState:
         """One version."""
 
+    def lacks(self, service: str, hash: str, *, timeout: float | None = None) -> str:
+        """What of a version is gone beside its record, in words; empty when it is whole."""
+
     def put_version(self, record: VersionRecord, *, timeout: float | None = None) -> VersionState:
         """Create, adopt or update the bounds of a version."""
 

@@ -152,6 +152,10 @@ class ClusterClient:
         """One version; its row may be two seconds old."""
         return self.run(self._versions.state(service, hash), timeout)
 
+    def lacks(self, service: str, hash: str, *, timeout: float | None = None) -> str:
+        """What of a version is gone beside its record, in words; empty when it is whole."""
+        return self.run(self._versions.lacks(service, hash), timeout)
+
     def put_version(self, record: VersionRecord, *, timeout: float | None = None) -> VersionState:
         """Create, adopt or update the bounds of a version."""
         return self.run(self._versions.put(record, self.epoch), timeout)

@@ -183,7 +183,9 @@ async def _last_pods(session: Session) -> None:
     """Wait until no pod of ours is left, or long enough."""
     marks = ",".join(f"{key}={value}" for key, value in MANAGED_BY.items())
     deadline = time.monotonic() + LAST_PODS_SECONDS
-    while await session.kube.list(PODS, session.namespace, labels=marks) and time.monotonic() < deadline:
+    while time.monotonic() < deadline:
+        if not await session.kube.list(PODS, session.namespace, labels=marks):
+            return
         await asyncio.sleep(POLL_SECONDS)
 
 

@@ -1,7 +1,7 @@
 """Our rows as Kubernetes objects, and back. Pure.
 
-A version and a route are ConfigMaps of their own, all tokens are entries of one Secret, what belongs to the whole
-namespace is the ConfigMap RECORD.
+A version, the spec of its replicas and a route are ConfigMaps of their own, all tokens are entries of one Secret, what
+belongs to the whole namespace is the ConfigMap RECORD.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any
 from infra.cluster.pods import Json
 from runtime.contract import cluster as names
 from runtime.contract.desired import Token, Version
+from runtime.contract.host import VersionRecord
+from runtime.contract.pod import pod_spec
 from runtime.contract.route import RouteTable
 
 Object = dict[str, Any]
@@ -47,6 +49,15 @@ def version_object(row: Version, found: Object | None = None) -> Object:
         }
     }
     return {**made, "data": {**(made.get("data") or {}), names.VERSION_KEY: row.to_json()}}
+
+
+def spec_object(record: VersionRecord) -> Object:
+    """What a version's replicas read at their start."""
+    key = (record.service, record.hash)
+    return {
+        "metadata": {"name": names.spec_name(*key), "labels": labels(names.PART_SPEC, *key)},
+        "data": {names.SPEC_KEY: pod_spec(*key, record.template).canonical()},
+    }
 
 
 def version_of(found: Json) -> Version | None:

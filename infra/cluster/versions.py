@@ -19,7 +19,7 @@ from infra.cluster.rows import Object
 from infra.cluster.session import Session
 from infra.hostclient import HostProblem
 from runtime.contract import wanted
-from runtime.contract.cluster import HASH, PART_VERSION, SERVICE, version_name
+from runtime.contract.cluster import HASH, PART_VERSION, SERVICE, spec_name, version_name
 from runtime.contract.desired import Version
 from runtime.contract.host import Drift, Scale, VersionRecord, VersionState
 from runtime.contract.route import RouteTable
@@ -113,16 +113,30 @@ class Versions:
                 seen[:] = [before, replace(before, record=kept, live=live, deleting=False)]
             return rows.version_object(seen[-1], found)
 
-        if await self._known(key):
+        known = await self._known(key)
+        await self._put_spec(record, epoch, new=not known)
+        if known:
             table = await self._routes.table(record.service)
-            await self._session.change(CONFIG_MAPS, name, rule, epoch)
-        else:
-            await self._session.change(CONFIG_MAPS, name, rule, epoch, new=True)
+        await self._session.change(CONFIG_MAPS, name, rule, epoch, new=not known)
         row = seen[-1]
         self._rows[key] = time.monotonic(), row
         if len(seen) > 1 and row.lease_epoch:
             await self._scale(row, table)
         return self.looks.state(row, table, None, [])
+
+    async def _put_spec(self, record: VersionRecord, epoch: int | None, *, new: bool) -> None:
+        """Before the row: what has a row is whole."""
+        wish = rows.spec_object(record)
+
+        def rule(found: Object | None) -> Object:
+            return wish if found is None else {**found, "data": wish["data"]}
+
+        await self._session.change(CONFIG_MAPS, wish["metadata"]["name"], rule, epoch, new=new)
+
+    async def lacks(self, service: str, hash: str) -> str:
+        """What of a version is gone beside its row, in words; empty when it is whole."""
+        name = spec_name(service, hash)
+        return "" if await self._session.find(CONFIG_MAPS, name) else f"ConfigMap {name} is gone"
 
     async def _known(self, key: Key) -> bool:
         """Is there such a row? Asked of the list that is followed, so that a first deployment asks nothing more."""
@@ -221,8 +235,9 @@ class Versions:
                 left = ", ".join(sorted(name_of(pod) for pod in of_version(every.values(), service, hash)))
                 raise HostProblem("InUse", f"pods of {hash} still run after {limit:.0f} s: {left}", 409)
             await self._session.check(epoch)
-            with suppress(NotFound):
-                await self._session.kube.delete(CONFIG_MAPS, self._session.namespace, version_name(service, hash))
+            for name in (spec_name(service, hash), version_name(service, hash)):
+                with suppress(NotFound):
+                    await self._session.kube.delete(CONFIG_MAPS, self._session.namespace, name)
             self._rows.pop((service, hash), None)
 
     def _refuse_routed(self, row: Version, table: RouteTable | None) -> None:

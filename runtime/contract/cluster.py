@@ -25,6 +25,7 @@ STACK = f"{DOMAIN}/stack"
 """`project.stack` of the Pulumi stack, on the namespace's record: two stacks never share a namespace unnoticed."""
 
 PART_VERSION = "version"  # ConfigMap: key VERSION_KEY; Deployment, Service and pods of a version too
+PART_SPEC = "spec"  # ConfigMap: key SPEC_KEY
 PART_ROUTE = "route"  # ConfigMap: key ROUTE_KEY
 PART_GATEWAY = "gateway"  # everything of the gateway
 PART_REPORT = "report"  # Lease of one gateway pod
@@ -142,6 +143,11 @@ def object_name(*parts: str, limit: int = 52) -> str:
 def version_name(service: str, hash: str) -> str:
     """Of a version's Deployment, headless Service, ConfigMap and PodDisruptionBudget: `chat-3f2a9c01d4`."""
     return object_name(service, hash)
+
+
+def spec_name(service: str, hash: str) -> str:
+    """Of the ConfigMap with the spec of a version's replicas."""
+    return f"{version_name(service, hash)}-spec"
 
 
 def priority_class_name(namespace: str, quota: str) -> str:

@@ -1,6 +1,6 @@
 """A whole plan as manifests, for those who apply them by other means than `pulumi up`. Pure but for reading documents.
 
-What the plugin would write is here as objects too: the namespace, its record, a row per version, a table per
+What the plugin would write is here as objects too: the namespace, its record, a row and a spec per version, a table per
 service. Tokens are not: they are made by whoever applies the manifests (docs/kubernetes.md, `Manifests`), and no file
 of this folder holds a secret.
 """
@@ -20,7 +20,7 @@ from components.targets.kubernetes.knowledge import documents_config_map
 from components.targets.kubernetes.manifest import Manifest
 from components.targets.kubernetes.network import network_policies
 from components.targets.kubernetes.quota import quota_objects
-from components.targets.kubernetes.rows import namespace_manifests, row, table
+from components.targets.kubernetes.rows import namespace_manifests, row, spec, table
 from components.targets.kubernetes.scaling import autoscalers, metrics_objects, scaler_objects
 from components.targets.kubernetes.version import version_objects
 from infra.plan import Plan, ServicePlan
@@ -54,6 +54,7 @@ def service_manifests(space: str, service: ServicePlan) -> Iterator[Manifest]:
         yield documents_config_map(space, service.name, Path(service.knowledge))
     for version in service.versions:
         yield row(space, service, version)
+        yield spec(space, service, version)
         yield from version_objects(space, service.name, version)
         yield from scaler_objects(space, service, version)
     yield table(space, service)

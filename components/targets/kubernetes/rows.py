@@ -1,4 +1,4 @@
-"""What the plugin's resources would write, as manifests: the namespace, its record, versions, routes.
+"""What the plugin's resources would write, as manifests: the namespace, its record, versions and their specs, routes.
 
 Only where manifests are rendered: on a cluster these objects are the plugin's own.
 """
@@ -15,15 +15,19 @@ from runtime.contract.cluster import (
     CREATED,
     MANAGED_BY,
     PART_ROUTE,
+    PART_SPEC,
     PART_VERSION,
     RECORD,
     ROUTE_KEY,
+    SPEC_KEY,
     VERSION_KEY,
     route_name,
+    spec_name,
     version_name,
 )
 from runtime.contract.desired import Version
 from runtime.contract.host import VersionRecord
+from runtime.contract.pod import pod_spec
 
 POD_SECURITY = {
     "pod-security.kubernetes.io/enforce": "restricted",
@@ -72,6 +76,17 @@ def row(space: str, service: ServicePlan, version: VersionPlan) -> Manifest:
         "kind": "ConfigMap",
         "metadata": metadata(name, space, PART_VERSION, service=service.name, hash=version.hash),
         "data": {VERSION_KEY: kept.to_json()},
+    }
+
+
+def spec(space: str, service: ServicePlan, version: VersionPlan) -> Manifest:
+    """What a version's replicas read at their start."""
+    name = spec_name(service.name, version.hash)
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata(name, space, PART_SPEC, service=service.name, hash=version.hash),
+        "data": {SPEC_KEY: pod_spec(service.name, version.hash, version.template).canonical()},
     }
 
 

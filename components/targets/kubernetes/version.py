@@ -1,4 +1,4 @@
-"""One version: its spec, its pods, its endpoints, and how many of them may be away at once. Pure.
+"""One version: its pods, its endpoints, and how many of them may be away at once. Pure.
 
 Everything here follows from the template, so that it never changes under one hash (DESIGN, `How Pulumi is used`).
 """
@@ -29,19 +29,14 @@ from components.targets.kubernetes.probes import probes
 from components.targets.kubernetes.volumes import volumes
 from infra.plan import VersionPlan
 from runtime.contract.cluster import (
-    CACHE,
-    CLAIM_FOLDER,
-    DATA,
     ETC,
     PART_VERSION,
     REPLICA,
     REPLICA_PORT,
-    SETTINGS,
     SPEC_KEY,
     priority_class_name,
     version_name,
 )
-from runtime.contract.replica import Listen, ReplicaSpec
 from runtime.contract.version import VersionTemplate
 
 INSTANCE_TYPE = "node.kubernetes.io/instance-type"
@@ -55,36 +50,10 @@ KILL_SECONDS = 10
 def version_objects(namespace: str, service: str, version: VersionPlan) -> list[Manifest]:
     """In the order in which they are made."""
     return [
-        spec_config_map(namespace, service, version),
         headless_service(namespace, service, version),
         deployment(namespace, service, version),
         disruption_budget(namespace, service, version),
     ]
-
-
-def spec_config_map(namespace: str, service: str, version: VersionPlan) -> Manifest:
-    """What a replica reads at its start."""
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": _metadata(namespace, service, version, suffix="-spec", part="spec"),
-        "data": {SPEC_KEY: replica_spec(service, version).canonical()},
-    }
-
-
-def replica_spec(service: str, version: VersionPlan) -> ReplicaSpec:
-    """The spec of every replica of a version; a replica's own name is its pod's."""
-    return ReplicaSpec(
-        service=service,
-        replica="",
-        hash=version.hash,
-        template=version.template,
-        listen=Listen(host="::", port=REPLICA_PORT),
-        settings_file=SETTINGS,
-        data_folder=DATA,
-        cache_folder=CLAIM_FOLDER if version.template.model_cache else CACHE,
-        uploads=False,  # each pod has a data folder of its own
-    )
 
 
 def headless_service(namespace: str, service: str, version: VersionPlan) -> Manifest:
@@ -189,9 +158,7 @@ def _metadata(
     service: str,
     version: VersionPlan,
     *,
-    suffix: str = "",
-    part: str = PART_VERSION,
     annotations: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    name = f"{version_name(service, version.hash)}{suffix}"
-    return metadata(name, namespace, part, service=service, hash=version.hash, annotations=annotations)
+    name = version_name(service, version.hash)
+    return metadata(name, namespace, PART_VERSION, service=service, hash=version.hash, annotations=annotations)

@@ -20,7 +20,7 @@ from runtime.contract.cluster import (
     TOKENS_FILE,
     knowledge_name,
     route_name,
-    version_name,
+    spec_name,
 )
 from runtime.contract.mounts import CLAIM, SHARED_MEMORY
 
@@ -41,7 +41,7 @@ class Volumes:
 def volumes(service: str, version: VersionPlan) -> Volumes:
     """All of them. What may not be there yet (a route, documents) is optional, so that it needs no other template."""
     made = Volumes()
-    spec = {"configMap": {"name": f"{version_name(service, version.hash)}-spec"}}
+    spec = {"configMap": {"name": spec_name(service, version.hash)}}
     made.add("spec", f"{ETC}/spec", spec, readOnly=True)
     token = {"name": TOKENS, "items": [{"key": service, "path": TOKENS_FILE}]}
     route = {"name": route_name(service), "optional": True, "items": [{"key": ROUTE_KEY, "path": ROUTE_FILE}]}

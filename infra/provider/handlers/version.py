@@ -72,6 +72,10 @@ class VersionHandler(Handler[VersionInputs]):
             return "the host has other replica bounds"
         return "" if record.scaling == args.scaling else "the host has another way to scale"
 
+    def seen(self, args: VersionInputs, outputs: Values) -> str:
+        """A refresh found that what its pods read is gone."""
+        return "what its replicas read at their start was gone" if outputs.get("present") is False else ""
+
     def explain(self, changes: list[Change]) -> str:
         """Bounds in words."""
         if any(change.top == "replicas" for change in changes):
@@ -105,4 +109,4 @@ class VersionHandler(Handler[VersionInputs]):
             scaling=record.scaling,
         )
         inputs = refreshed(inputs, actual)
-        return inputs, {**self.repeated(inputs), "present": True}
+        return inputs, {**self.repeated(inputs), "present": not host.lacks(where.service, where.hash)}

@@ -12,6 +12,7 @@ from infra.hostclient import HostProblem
 from runtime.contract import cluster as names
 from runtime.contract.host import Scale, TokenRecord, VersionRecord
 from runtime.contract.phases import Phase
+from runtime.contract.replica import ReplicaSpec
 from runtime.contract.route import RouteTable, RouteVersion
 from runtime.contract.version import Bounds, EngineKind, Method, VersionTemplate
 from tests.infra.cluster.conftest import ADDRESS, STACK
@@ -61,12 +62,26 @@ def test_a_version_that_is_there_is_adopted_with_new_bounds(client: ClusterClien
     assert client.version("chat", HASH).record.bounds.max == 9
 
 
-def test_a_first_version_costs_four_calls_and_the_next_ones_two(client: ClusterClient, thread: ClusterThread) -> None:
+def test_a_new_version_costs_a_write_for_its_spec_and_one_for_its_row(
+    client: ClusterClient, thread: ClusterThread
+) -> None:
     client.put_version(record())
     thread.cluster.calls.clear()
     client.put_version(record(OTHER))
     writes = [call for call in thread.cluster.calls if "inferform" not in call]
-    assert writes == ["POST configmaps"]
+    assert writes == ["POST configmaps"] * 2
+
+
+def test_what_its_pods_read_is_missed_and_put_back(client: ClusterClient, thread: ClusterThread) -> None:
+    name = names.spec_name("chat", HASH)
+    client.put_version(record())
+    assert client.lacks("chat", HASH) == ""
+    spec = ReplicaSpec.from_json(thread.cluster.get("configmaps", NAMESPACE, name)["data"][names.SPEC_KEY])
+    assert (spec.service, spec.hash, spec.template) == ("chat", HASH, TEMPLATE)
+    thread.do(lambda: thread.cluster.remove("configmaps", NAMESPACE, name))
+    assert client.lacks("chat", HASH) == f"ConfigMap {name} is gone"
+    client.put_version(record())
+    assert client.lacks("chat", HASH) == ""
 
 
 def test_a_lease_and_a_scale_bring_pods_and_its_end_keeps_them(client: ClusterClient, thread: ClusterThread) -> None:
@@ -205,7 +220,8 @@ def test_a_version_goes_when_nothing_runs_on_it(client: ClusterClient, thread: C
     client.delete_route("chat")
     client.delete_version("chat", HASH)
     assert thread.cluster.pods_of(HASH) == []
-    assert ("configmaps", NAMESPACE, names.version_name("chat", HASH)) not in thread.cluster.objects
+    for name in (names.version_name("chat", HASH), names.spec_name("chat", HASH)):
+        assert ("configmaps", NAMESPACE, name) not in thread.cluster.objects
     client.delete_version("chat", HASH)  # absent is fine
 
 

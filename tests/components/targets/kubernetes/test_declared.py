@@ -58,7 +58,7 @@ def test_a_service_is_declared_from_the_namespace_to_its_route(program: Program)
     for kind in ("Deployment", "Service", "PodDisruptionBudget"):
         assert f"{name}:Version" in made.of(kind)[name].depends_on
     rollout = closure(program, f"{name}:Rollout")
-    assert {f"{name}:Deployment", f"{name}-spec:ConfigMap", "chat:Token", "inferform-gateway:Deployment"} <= rollout
+    assert {f"{name}:Deployment", f"{name}:Version", "chat:Token", "inferform-gateway:Deployment"} <= rollout
     assert "inferform-gateway:RoleBinding" in rollout
     assert f"{name}:Rollout" in made.of("Route")["chat"].depends_on
     assert "chat:Service" in made.of("Route")["chat"].depends_on

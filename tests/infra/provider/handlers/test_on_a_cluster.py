@@ -257,6 +257,18 @@ def test_a_refresh_sees_what_is_gone_and_what_does_not_run(stack: Stack, thread:
     later.close()
 
 
+def test_a_refresh_sees_that_pods_of_a_version_could_not_start(stack: Stack, thread: ClusterThread) -> None:
+    id, outputs = stack.version()
+    handler = VersionHandler(stack.hosts)
+    assert handler.drift(id, declared(TEMPLATE), outputs) == ""
+    thread.do(lambda: thread.cluster.remove("configmaps", NAMESPACE, f"chat-{HASH}-spec"))
+    found = handler.read(id, declared(TEMPLATE), outputs, stack.operation)
+    assert found is not None
+    assert handler.drift(id, declared(TEMPLATE), found[1]) == "what its replicas read at their start was gone"
+    stack.version()
+    assert handler.read(id, declared(TEMPLATE), outputs, stack.operation) == (declared(TEMPLATE), outputs)
+
+
 def test_an_import_knows_all_from_its_id(stack: Stack) -> None:
     stack.version()
     stack.rollout()
