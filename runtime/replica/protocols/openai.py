@@ -141,8 +141,11 @@ async def _whole(
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_collect(call, one, sampling, at)) for at, one in enumerate(wanted)]
-    except* answers.ENGINE_ERRORS as failures:
-        raise failures.exceptions[0] from None
+    except ExceptionGroup as failures:  # not `except*`: what is raised in one comes as a group again before 3.11.4
+        known, others = failures.split(answers.ENGINE_ERRORS)
+        if known is None or others is not None:
+            raise
+        raise known.exceptions[0] from None
     results = [task.result() for task in tasks]
     echo = isinstance(request, CompletionRequest) and request.echo
     choices = [
