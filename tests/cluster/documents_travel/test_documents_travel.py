@@ -35,6 +35,8 @@ def test_documents_reach_the_pods_and_follow_their_files(project: ClusterProject
     project.write({"chat": small(knowledge={"documents": "./docs"}, resources={"memoryGiB": 1.5})})
     project.up()
     token = project.token()
+    # A pod learns of documents with its route, after it is ready: the kubelet brings both a moment later.
+    project.wait_until(lambda: bool(sources(project, token)), KUBELET_SECONDS, what="the documents have arrived")
     best = sources(project, token)[0]
     assert best["passage"] == BEFORE
     assert "canada.md" in json.dumps(best), "the source names its document"
