@@ -1,7 +1,7 @@
 """Takes away what Pulumi's SDK does at every resource of a stack file's program and nobody reads.
 
 Measured with 237 resources: a third of the state's size (which the engine writes whole, twice for each resource that
-changes), and a third of the program's CPU time; with 1,000 resources, more than half.
+changes), and about half of the program's CPU time, with the classes of pulumi_kubernetes (6.2 s before, 2.8 s after).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pulumi.runtime.proto import source_pb2
 def spare() -> None:
     """For this process, and to be called before the first resource.
 
-        1. Stack traces: the SDK puts the Python frames of every resource into the state. A program that is all ours has
-           none of the user's lines in them.
-        2. Debug messages: three or four blocking calls to the engine for every resource; `pulumi up --debug` shows what
+    1. Stack traces: the SDK puts the Python frames of every resource into the state. A program that is all ours has
+       none of the user's lines in them.
+    2. Debug messages: three or four blocking calls to the engine for every resource; `pulumi up --debug` shows what
        engine and providers say all the same.
     3. Waiting: at the end the SDK waits for the first of all outstanding outputs, then again for the first of the
        rest: the square of their number.

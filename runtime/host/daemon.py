@@ -56,7 +56,10 @@ async def run(
             birth.cancel()
         gone = not folder.database.exists()
         if not host.deleted:
-            if not gone:
+            if gone:
+                with contextlib.suppress(OSError):
+                    folder.host_socket.parent.rmdir()
+            else:
                 folder.host_socket.unlink(missing_ok=True)
             # SQLite deletes the write-ahead log by its path when it closes: that of another host, were this deleted.
             host.store.close()
@@ -64,9 +67,6 @@ async def run(
     except BaseException:
         lock.release()
         raise
-    if gone and not host.deleted:
-        with contextlib.suppress(OSError):
-            folder.host_socket.parent.rmdir()
     lock.release(delete=gone)
 
 

@@ -65,12 +65,18 @@ def bare_objects(state: dict[str, Any], namespace: str, cluster: Cluster) -> lis
     found = written(state, namespace, cluster)
     for each in state["deployment"]["resources"]:
         if each["type"].startswith("kubernetes:"):
-            inputs = json.loads(json.dumps(each["inputs"]).replace(namespace, f"{namespace}-bare"))
+            inputs = moved(each["inputs"], namespace)
             name = each["urn"].rsplit("::", 1)[1]
             dependencies = each.get("dependencies", [])
             found.append(
                 {"urn": each["urn"], "type": each["type"], "name": name, "inputs": inputs, "after": dependencies}
             )
+    return found
+
+
+def moved(inputs: dict[str, Any], namespace: str) -> dict[str, Any]:
+    """An object of ours as the peer's: wherever it names our namespace, the peer's."""
+    found: dict[str, Any] = json.loads(json.dumps(inputs).replace(namespace, f"{namespace}-bare"))
     return found
 
 
@@ -85,8 +91,7 @@ def written(state: dict[str, Any], namespace: str, cluster: Cluster) -> list[dic
             continue
         kept = {key: meta[key] for key in ("name", "labels", "annotations") if key in meta}
         body = {key: each[key] for key in ("apiVersion", "kind", "data", "type") if key in each}
-        inputs = json.loads(json.dumps(body).replace(namespace, f"{namespace}-bare"))
-        inputs["metadata"] = {**kept, "namespace": f"{namespace}-bare"}
+        inputs = moved({**body, "metadata": {**kept, "namespace": namespace}}, namespace)
         urn = f"{kind}/{meta['name']}"
         found.append({"urn": urn, "type": type_, "name": meta["name"], "inputs": inputs, "after": []})
     return found
