@@ -57,7 +57,7 @@ def ensure(
         if kubernetes or cluster:
             project.offer_plugin("kubernetes", PROVIDER, build.ensure("kubernetes-provider"))
         if vllm:
-            vllm_venv.ensure()
+            vllm_venv.ensure(project.root)
     return tools
 
 

