@@ -8,7 +8,7 @@ from __future__ import annotations
 import http.client
 import socket
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -47,6 +47,13 @@ class HostProblem(Exception):
         self.code = code
         self.message = message
         self.status = status
+
+
+class Absent(HostProblem):
+    """NotFound: what was asked for is not there."""
+
+    def __init__(self, message: str, status: int = 404) -> None:
+        super().__init__("NotFound", message, status)
 
 
 class HostGone(Exception):
@@ -264,11 +271,8 @@ class HostClient:
             ) from strange
 
     def _delete(self, path: str, *, timeout: float | None) -> None:
-        try:
+        with suppress(Absent):
             self._exchange("DELETE", path, timeout=timeout)
-        except HostProblem as problem:
-            if problem.code != "NotFound":
-                raise
 
     def _exchange(self, method: str, path: str, body: Document | None = None, *, timeout: float | None = None) -> bytes:
         payload = body.to_json().encode() if body is not None else b""
@@ -305,6 +309,8 @@ def _problem(status: int, payload: bytes) -> HostProblem:
         problem = Problem.from_json(payload)
     except ValidationError:
         return HostProblem("Invalid", payload.decode(errors="replace")[:500] or f"HTTP {status}", status)
+    if problem.code == "NotFound":
+        return Absent(problem.message, status)
     return HostProblem(problem.code, problem.message, status)
 
 

@@ -84,7 +84,7 @@ def call(
     from infra.cli import client
     from infra.cli.chatllm import CallFailed, ask
     from infra.cli.project import find
-    from infra.hostclient import HostProblem
+    from infra.hostclient import Absent
     from runtime.contract.names import PREDICT_PREFIX
 
     here = find(stack)
@@ -94,9 +94,7 @@ def call(
         route = host.route(service)
         try:
             secret = host.token(service).token
-        except HostProblem as problem:
-            if problem.code != "NotFound":
-                raise
+        except Absent:
             secret = ""
     request: dict[str, object] = {"prompt": sys.stdin.read() if text == "-" else text}
     if system:

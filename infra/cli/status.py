@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from infra.cli.client import by_service
-from infra.hostclient import HostProblem
+from infra.hostclient import Absent
 from infra.place import Place
 from runtime.contract.host import Drift, HostInfo, ReplicaState, RouteState, VersionState
 from runtime.contract.phases import Phase
@@ -34,11 +35,8 @@ def gather(host: Place) -> Status:
     services = by_service(host.versions())
     routes: dict[str, RouteState] = {}
     for service in services:
-        try:
+        with suppress(Absent):
             routes[service] = host.route(service)
-        except HostProblem as problem:
-            if problem.code != "NotFound":
-                raise
     return Status(
         host=host.host(),
         services=services,

@@ -135,7 +135,7 @@ class ClusterClient:
         return self.run(namespace.ensure(self.session, stack, pod_security=pod_security, needs=needs), timeout)
 
     def namespace_state(self, *, timeout: float | None = None) -> NamespaceState:
-        """What is there of the namespace. HostProblem NotFound: nothing of ours."""
+        """What is there of the namespace. Absent: nothing of ours."""
         return self.run(namespace.look(self.session), timeout)
 
     def remove_namespace(self, stack: str, *, timeout: float | None = None) -> bool:

@@ -9,7 +9,7 @@ from infra.cluster import pods
 from infra.cluster.pods import Json, name_of
 from infra.cluster.session import Session
 from infra.cluster.versions import Versions
-from infra.hostclient import HostProblem
+from infra.hostclient import Absent
 from runtime.kubeapi import ApiProblem, KubeProblem
 
 LOOK_SECONDS = 1.0
@@ -17,13 +17,13 @@ LOOK_SECONDS = 1.0
 
 
 async def text_of(session: Session, versions: Versions, service: str, hash: str, *, replica: str, tail: int) -> str:
-    """The last lines of each pod. A pod that has not started anything has none. HostProblem NotFound."""
+    """The last lines of each pod. A pod that has not started anything has none. Absent."""
     await versions.row(service, hash)
     mine = await versions.looks.of(service, hash)
     chosen = [pod for pod in mine if replica in ("", name_of(pod))]
     if replica and not chosen:
         names = ", ".join(name_of(pod) for pod in mine) or "none"
-        raise HostProblem("NotFound", f"there is no pod {replica}; there are: {names}", 404)
+        raise Absent(f"there is no pod {replica}; there are: {names}", 404)
     texts = []
     for pod, text in zip(chosen, await asyncio.gather(*(_last(session, pod, tail) for pod in chosen)), strict=True):
         heading = f"==> {name_of(pod)} <==\n" if len(chosen) > 1 else ""

@@ -86,7 +86,7 @@ async def ensure(session: Session, stack: str, *, pod_security: bool, needs: Nee
 
 
 async def look(session: Session) -> NamespaceState:
-    """What is there, with read rights alone. HostProblem NotFound."""
+    """What is there, with read rights alone. Absent."""
     version = str((await session.kube.version()).get("gitVersion", ""))
     record = await session.record(fresh=True)
     try:

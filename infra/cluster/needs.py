@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from infra.cluster.session import Session
-from infra.hostclient import HostProblem
+from infra.hostclient import Absent, HostProblem
 from runtime.contract.cluster import METRICS, METRICS_API
 from runtime.kubeapi import NotFound, Resource
 
@@ -33,14 +33,14 @@ async def check(session: Session, needs: Needs) -> None:
     """
     if needs.expose == "gatewayApi" and not await _knows(session, GATEWAY_API):
         text = "the cluster lacks the Gateway API (it has no HTTPRoute of gateway.networking.k8s.io/v1)"
-        raise HostProblem("NotFound", f"target.gateway.expose: {text}; install it, or take `ingress`", 409)
+        raise Absent(f"target.gateway.expose: {text}; install it, or take `ingress`", 409)
     for service, by in sorted(needs.autoscalers.items()):
         path = f"services.{service}.autoscaler"
         if by == "hpa":
             await _free(session, path)
         elif by == "keda" and not await _knows(session, KEDA):
             text = "KEDA is not installed in this cluster (it has no keda.sh/v1alpha1)"
-            raise HostProblem("NotFound", f"{path}: {text}; install it, or take `autoscaler: gateway`", 409)
+            raise Absent(f"{path}: {text}; install it, or take `autoscaler: gateway`", 409)
 
 
 async def _free(session: Session, path: str) -> None:

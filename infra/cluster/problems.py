@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infra.hostclient import HostGone, HostProblem, NoWay
+from infra.hostclient import Absent, HostGone, HostProblem, NoWay
 from runtime.contract.cluster import ClusterAddress
 from runtime.kubeapi import (
     ApiProblem,
@@ -37,7 +37,7 @@ def translated(problem: KubeProblem, address: ClusterAddress) -> HostProblem | H
         case Forbidden():
             return HostProblem("Forbidden", refused(problem), problem.status)
         case NotFound():
-            return HostProblem("NotFound", problem.message or str(problem), problem.status)
+            return Absent(problem.message or str(problem), problem.status)
         case ApiProblem():
             return HostProblem("Invalid", str(problem), problem.status)
     return NoWay(str(problem))

@@ -15,7 +15,7 @@ from infra.cluster import pods, reports, rows
 from infra.cluster.pods import name_of
 from infra.cluster.rows import Object
 from infra.cluster.session import Session
-from infra.hostclient import HostProblem
+from infra.hostclient import Absent, HostProblem
 from runtime.contract import wanted
 from runtime.contract.cluster import (
     PART_ROUTE,
@@ -66,10 +66,10 @@ class Routes:
         return "" if found is None else rows.url_of(found)
 
     async def state(self, service: str) -> RouteState:
-        """The table, and how far the gateways are. HostProblem NotFound."""
+        """The table, and how far the gateways are. Absent."""
         table = await self.table(service)
         if table is None:
-            raise HostProblem("NotFound", f"service {service} has no route", 404)
+            raise Absent(f"service {service} has no route", 404)
         return RouteState(table=table, applied=await self._applied(service))
 
     async def _applied(self, service: str) -> int:
@@ -138,7 +138,7 @@ class Routes:
             raise HostProblem("Invalid", f"{text}: {ready} gateways are ready, the slowest has {slowest}", 409)
         table = await self.table(service, within=limit + 1)
         if table is None:
-            raise HostProblem("NotFound", f"service {service} has no route", 404)
+            raise Absent(f"service {service} has no route", 404)
         return RouteState(table=table, applied=await self._applied(service))
 
     async def delete(self, service: str, epoch: int | None) -> None:
@@ -151,11 +151,11 @@ class Routes:
     # Token -----------------------------------------------------------------------------------------------------------
 
     async def token(self, service: str) -> TokenRecord:
-        """The service's token. HostProblem NotFound."""
+        """The service's token. Absent."""
         found = await self._session.find(SECRETS, TOKENS)
         token = None if found is None else rows.token_of(found, service)
         if token is None:
-            raise HostProblem("NotFound", f"service {service} has no token", 404)
+            raise Absent(f"service {service} has no token", 404)
         return token.record
 
     async def put_token(self, service: str, record: TokenRecord, epoch: int | None) -> TokenRecord:

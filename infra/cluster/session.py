@@ -14,7 +14,7 @@ from typing import Any
 
 from infra.cluster.pods import seconds
 from infra.cluster.rows import Object, epoch_of, owner_of, selector, with_epoch
-from infra.hostclient import HostGone, HostProblem
+from infra.hostclient import Absent, HostGone, HostProblem
 from runtime.contract.cluster import PART_GATEWAY, PART_REPORT, PART_VERSION, RECORD, ClusterAddress
 from runtime.kubeapi import (
     CONFIG_MAPS,
@@ -117,14 +117,14 @@ class Session:
     # The record ------------------------------------------------------------------------------------------------------
 
     async def record(self, *, fresh: bool = False) -> Object:
-        """The namespace's record. HostProblem NotFound: no stack of ours lives here."""
+        """The namespace's record. Absent: no stack of ours lives here."""
         if not fresh and self._record is not None and time.monotonic() - self._record[0] < SHARED_SECONDS:
             return self._record[1]
         began = time.monotonic()
         found = await self.find(CONFIG_MAPS, RECORD)
         if found is None:
             self._record = None
-            raise HostProblem("NotFound", f"namespace {self.namespace} has no record; its Namespace resource makes it")
+            raise Absent(f"namespace {self.namespace} has no record; its Namespace resource makes it")
         self._record = began, found
         return found
 
@@ -142,7 +142,7 @@ class Session:
         def rule(found: Object | None) -> Object:
             if found is None:
                 text = f"namespace {self.namespace} has no record; its Namespace resource makes it"
-                raise HostProblem("NotFound", text)
+                raise Absent(text)
             if stack and owner_of(found) != stack:
                 raise HostProblem("ForeignState", foreign(self.namespace, owner_of(found), stack))
             return with_epoch(found, epoch_of(found) + 1)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from infra.cluster import pods, reports, rows
@@ -17,7 +17,7 @@ from infra.cluster.pods import name_of
 from infra.cluster.routes import Routes
 from infra.cluster.rows import Object
 from infra.cluster.session import Session
-from infra.hostclient import HostProblem
+from infra.hostclient import Absent, HostProblem
 from runtime.contract import wanted
 from runtime.contract.cluster import HASH, PART_VERSION, SERVICE, spec_name, version_name
 from runtime.contract.desired import Version
@@ -44,7 +44,7 @@ class Versions:
     # Rows ------------------------------------------------------------------------------------------------------------
 
     async def row(self, service: str, hash: str, *, within: float = 0) -> Version:
-        """A version's row, at most `within` seconds old. HostProblem NotFound."""
+        """A version's row, at most `within` seconds old. Absent."""
         known = self._rows.get((service, hash))
         if known is not None and time.monotonic() - known[0] <= within:
             return known[1]
@@ -53,7 +53,7 @@ class Versions:
         row = None if found is None else rows.version_of(found)
         if row is None:
             self._rows.pop((service, hash), None)
-            raise HostProblem("NotFound", f"version {hash} of {service} is not known", 404)
+            raise Absent(f"version {hash} of {service} is not known", 404)
         self._rows[service, hash] = began, row
         return row
 
@@ -68,13 +68,13 @@ class Versions:
     async def _change(
         self, service: str, hash: str, rule: Callable[[Version], Version], epoch: int | None
     ) -> tuple[Version, Version]:
-        """The row before and after a rule. HostProblem NotFound."""
+        """The row before and after a rule. Absent."""
         seen: list[Version] = []
 
         def apply(found: Object | None) -> Object:
             row = None if found is None else rows.version_of(found)
             if found is None or row is None:
-                raise HostProblem("NotFound", f"version {hash} of {service} is not known", 404)
+                raise Absent(f"version {hash} of {service} is not known", 404)
             seen[:] = [row, rule(row)]
             return rows.version_object(seen[1], found)
 
@@ -188,7 +188,7 @@ class Versions:
             released = wanted.released(row, routed=wanted.is_routed(row, table), now=self._session.now())
             return replace(released, failure=self.looks.failure(service, hash) or row.failure)
 
-        with _absent_is_fine():
+        with suppress(Absent):
             before, after = await self._change(service, hash, rule, epoch)
             now = self._session.now()
             if wanted.wanted(before, table, now) != wanted.wanted(after, table, now):
@@ -222,7 +222,7 @@ class Versions:
 
     async def delete(self, service: str, hash: str, epoch: int | None) -> None:
         """Drain, scale to zero, wait for the pods' end, forget it. Its Deployment is its maker's to delete."""
-        with _absent_is_fine():
+        with suppress(Absent):
             row = await self.row(service, hash)
             table = await self._routes.table(service)
             self._refuse_routed(row, table)
@@ -285,12 +285,3 @@ class Versions:
 
 def _going(row: Version) -> Version:
     return replace(row, deleting=True, lease_until=0, temporary=None)
-
-
-@contextmanager
-def _absent_is_fine() -> Iterator[None]:
-    try:
-        yield
-    except HostProblem as problem:
-        if problem.code != "NotFound":
-            raise

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from infra.hostclient import HostClient, HostGone, HostProblem, HostTimeout
+from infra.hostclient import Absent, HostClient, HostGone, HostProblem, HostTimeout
 from infra.place import Place
 from infra.provider.identity import place_of
 from infra.provider.operation import Operation, Refused
@@ -86,10 +86,8 @@ class Hosts:
             if place not in self._epochs:
                 try:
                     self._epochs[place] = client.new_epoch(stack=operation.short_stack)
-                except HostProblem as problem:
-                    if problem.code == "NotFound":
-                        raise Refused(problem.message) from problem
-                    raise
+                except Absent as absent:
+                    raise Refused(absent.message) from absent
             return client.with_epoch(self._epochs[place])
 
     def host_writer(self, state: str, operation: Operation) -> HostClient:

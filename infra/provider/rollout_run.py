@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from infra.hostclient import HostGone, HostProblem
+from infra.hostclient import Absent, HostGone, HostProblem
 from infra.place import Place, Way
 from infra.provider import measuring, proof
 from infra.provider.gateway_wait import GatewayWait
@@ -112,9 +112,7 @@ class RolloutRun:
     def _wanted(self, hash: str) -> int:
         try:
             return self.host.version(self.args.service, hash).wanted
-        except HostProblem as problem:
-            if problem.code != "NotFound":
-                raise
+        except Absent:
             return 0
 
     def _rest(self, state: VersionState, hashes: Iterator[str]) -> None:
@@ -257,7 +255,5 @@ def route_table(host: Place, service: str) -> RouteTable | None:
     """A service's table; None when it has none."""
     try:
         return host.route(service).table
-    except HostProblem as problem:
-        if problem.code != "NotFound":
-            raise
+    except Absent:
         return None

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from pydantic import ValidationError
 from pydantic_core import PydanticUndefined
 
-from infra.hostclient import HostGone, HostProblem, HostTimeout
+from infra.hostclient import Absent, HostGone, HostProblem, HostTimeout
 from infra.place import Place
 from infra.provider.diff import Change
 from infra.provider.hosts import Hosts
@@ -115,8 +115,10 @@ class Handler(Generic[Inputs]):
             return ""  # busy is not gone
         except HostGone:
             return "the host is gone"
-        except HostProblem as problem:
-            return self.missing if problem.code == "NotFound" else ""
+        except Absent:
+            return self.missing
+        except HostProblem:
+            return ""
 
     def seen(self, args: Inputs, outputs: Values) -> str:
         """As `drift`, for a cluster, which is not asked: what the last refresh has seen is in the outputs."""
@@ -130,7 +132,7 @@ class Handler(Generic[Inputs]):
     missing: ClassVar[str] = "the host does not know it"
 
     def altered(self, host: Place, args: Inputs, outputs: Values) -> str:
-        """As `drift`, with a host that answers; HostProblem NotFound means gone."""
+        """As `drift`, with a host that answers; Absent means gone."""
         return ""
 
     def explain(self, changes: list[Change]) -> str:
@@ -168,17 +170,15 @@ class Handler(Generic[Inputs]):
             if importing or is_cluster(where.state):
                 raise
             return self.away(inputs, outputs)
-        except HostProblem as problem:
-            if problem.code == "NotFound":
-                return None
-            raise
+        except Absent:
+            return None
 
     def away(self, inputs: Values, outputs: Values) -> tuple[Values, Values]:
         """What a refresh keeps while the host is away."""
         return inputs, outputs
 
     def found(self, where: Identity, host: Place, inputs: Values, outputs: Values) -> tuple[Values, Values] | None:
-        """As `read`, with a host that answers; HostProblem NotFound means gone."""
+        """As `read`, with a host that answers; Absent means gone."""
         raise NotImplementedError
 
     def identity(self, args: Inputs) -> Identity:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import ClassVar
 
-from infra.hostclient import HostProblem, gateway_url
+from infra.hostclient import Absent, gateway_url
 from infra.place import Place
 from infra.provider.diff import Change
 from infra.provider.handlers.base import Handler, Values
@@ -94,22 +94,14 @@ class RolloutHandler(Handler[RolloutInputs]):
         host = self.hosts.remover(args.state, operation)
         if host is None:
             return
-        try:
-            refusal = still_routed(args.hash, host.route(args.service).table)
-        except HostProblem as problem:
-            if problem.code != "NotFound":
-                raise
-            refusal = ""
-        if refusal:
+        table = route_table(host, args.service)
+        if table is not None and (refusal := still_routed(args.hash, table)):
             raise Refused(refusal)
-        try:
+        with suppress(Absent):
             drain = host.version(args.service, args.hash).record.template.drain_seconds
             operation.status("waiting for requests in flight")
             host.drain(args.service, args.hash, timeout=drain + STOP_SECONDS)
             operation.status("")
-        except HostProblem as problem:
-            if problem.code != "NotFound":
-                raise
 
     def found(self, where: Identity, host: Place, inputs: Values, outputs: Values) -> tuple[Values, Values] | None:
         """It is there as long as its version is; on an import its inputs are what the host knows."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from infra.hostclient import HostProblem
+from infra.hostclient import Absent
 from infra.place import Place
 from infra.provider.diff import Change
 from infra.provider.handlers.base import Handler, Values
@@ -84,9 +84,7 @@ class TokenHandler(Handler[TokenInputs]):
         mine = str(plain(outputs["token"]))
         try:
             present: TokenRecord | None = host.token(args.service)
-        except HostProblem as problem:
-            if problem.code != "NotFound":
-                raise
+        except Absent:
             present = None
         if present is None:
             before = int(old.get("rotation", args.rotation))
@@ -106,8 +104,8 @@ class TokenHandler(Handler[TokenInputs]):
         """The host's token. One that the host lost stays in the state: the next `up` gives it back."""
         try:
             record = host.token(where.service)
-        except HostProblem as problem:
-            if problem.code != "NotFound" or not inputs:
+        except Absent:
+            if not inputs:
                 raise
             return inputs, {**outputs, "present": False}
         if not inputs:
