@@ -9,7 +9,8 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from typing import Protocol, overload
 
 from runtime.contract.names import PREDICT_PREFIX
 
@@ -21,14 +22,22 @@ DEFAULT_CONTENT_TYPE = "application/octet-stream"
 _SIGNED = "EAS "
 
 
-def needs_body(headers: Mapping[str, str]) -> bool:
+class Headers(Protocol):
+    """A request's headers, looked up in any case; of several the first."""
+
+    @overload
+    def get(self, name: str, /) -> str | None: ...
+
+    @overload
+    def get(self, name: str, default: str, /) -> str: ...
+
+
+def needs_body(headers: Headers) -> bool:
     """Whether `check` needs the whole body: only the signed form signs it."""
     return headers.get("Authorization", "").startswith(_SIGNED)
 
 
-def check(
-    headers: Mapping[str, str], method: str, path: str, body: bytes | None, tokens: Iterable[str], service: str
-) -> bool:
+def check(headers: Headers, method: str, path: str, body: bytes | None, tokens: Iterable[str], service: str) -> bool:
     """Whether the request is authorized by one of `tokens`. Constant time in the secrets; every token is tried.
 
     1. `Authorization` names a token as it is, or after `Bearer ` (any case).
@@ -36,7 +45,6 @@ def check(
     3. No `Authorization`, a GET, and the offered sub-protocols hold `inferform.token.<base64url(token)>`.
 
     Args:
-        headers: looked up case-insensitively (a CIMultiDict).
         path: the original path with the prefix and without the query, as it was sent.
         body: the whole body as received; only read when `needs_body(headers)`.
         service: the name in the path, possibly `<group>.<service>`; some clients sign only what follows it.
@@ -63,7 +71,7 @@ def sign(token: str, *, method: str, body: bytes, content_type: str, date: str, 
 
 def _signed(
     signature: str,
-    headers: Mapping[str, str],
+    headers: Headers,
     method: str,
     path: str,
     body: bytes,
@@ -96,7 +104,7 @@ def _any_equal(offered: bytes, tokens: Iterable[str]) -> bool:
     return found and offered != b""
 
 
-def _socket_token(headers: Mapping[str, str]) -> bytes | None:
+def _socket_token(headers: Headers) -> bytes | None:
     for offered in headers.get("Sec-WebSocket-Protocol", "").split(","):
         offered = offered.strip()
         if offered.startswith(SOCKET_TOKEN_PROTOCOL):

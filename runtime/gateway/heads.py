@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import httptools
-from multidict import CIMultiDict
 
 from runtime.contract.cluster import GATEWAY_HEADER
 from runtime.gateway.framing import ChunkScanner, CloseScanner, LengthScanner, Scanner
@@ -53,6 +53,26 @@ class _Collector:
         self.complete = True
 
 
+class HeaderText:
+    """Headers as text, decoded when they are asked for: usually one of them is."""
+
+    __slots__ = ("_by_name",)
+
+    def __init__(self, by_name: Mapping[bytes, bytes]) -> None:
+        self._by_name = by_name
+
+    @overload
+    def get(self, name: str, /) -> str | None: ...
+
+    @overload
+    def get(self, name: str, default: str, /) -> str: ...
+
+    def get(self, name: str, default: str | None = None, /) -> str | None:
+        """The first value of a header; `name` in any case."""
+        value = self._by_name.get(name.lower().encode())
+        return default if value is None else value.decode("utf-8", "surrogateescape")
+
+
 @dataclass(slots=True)
 class RequestHead:
     """A request's first line and headers as they were sent."""
@@ -70,12 +90,10 @@ class RequestHead:
         """The first value of a header; `name` in lower case."""
         return self.by_name.get(name)
 
-    def strings(self) -> CIMultiDict[str]:
+    @property
+    def text(self) -> HeaderText:
         """The headers as text, for the token check."""
-        decoded: CIMultiDict[str] = CIMultiDict()
-        for name, value in self.pairs:
-            decoded.add(name.decode("ascii"), value.decode("utf-8", "surrogateescape"))
-        return decoded
+        return HeaderText(self.by_name)
 
 
 @dataclass(slots=True)

@@ -157,7 +157,7 @@ class Proxy:
     async def _authorize(self, request: Request, balancer: Balancer, target: Target) -> None:
         if not balancer.needs_token:
             return
-        headers = request.head.strings()
+        headers = request.head.text
         body: bytes | None = None
         if auth.needs_body(headers):
             self._check_length(request, balancer)

@@ -10,20 +10,21 @@ from pathlib import Path
 
 from aiohttp import HttpVersion11, web
 
-from runtime.auth import check, needs_body
+from runtime.auth import Headers, check, needs_body
 from runtime.contract import names
+from runtime.contract.replica import ServiceSettings
 from runtime.replica import answers
-from runtime.replica.call import UPGRADE, Call, Handler, Routes
+from runtime.replica.call import CLIENT_LEFT, UPGRADE, Call, Handler, Routes
 from runtime.replica.gateway_key import GatewayKey
 from runtime.replica.http_server import Server
+from runtime.replica.protocols import passthrough
 from runtime.replica.protocols.table import root, routes_of, unknown_path
 from runtime.replica.replica import Replica
 
 log = logging.getLogger(__name__)
 
-CLIENT_LEFT = 499
-"""Counted, never sent (section 3.2)."""
 MIB = 1024 * 1024
+_REQUEST_ID = names.REQUEST_ID_HEADER.encode()
 
 
 class TooLarge(Exception):
@@ -34,7 +35,7 @@ class App:
     """The low-level aiohttp server of one replica: no router and no middleware between a byte and its protocol."""
 
     def __init__(self, replica: Replica) -> None:
-        self._replica = replica
+        self.replica = self._replica = replica
         settings = Path(replica.spec.settings_file)
         self._gateway_key = GatewayKey(settings.parent / "key" / "replica-key") if replica.settings.in_pod else None
         self._routes: Routes = routes_of(replica.spec.template.method, replica.spec.template.engine)
@@ -43,10 +44,36 @@ class App:
             names.REPLICA_HEADER: replica.spec.replica,
             "Server": "inferform",
         }
+        self._lines = b"".join(f"{name}: {value}\r\n".encode() for name, value in self._headers.items())
 
     def server(self) -> web.Server:
         """To be run by `web.ServerRunner`. A client that leaves cancels its handler at once."""
-        return Server(self.handle, handler_cancellation=True)
+        passes = any(passthrough.forward in methods.values() for methods in self._routes.values())
+        return Server(self.handle, self if passes else None)
+
+    # A door's questions ------------------------------------------------------------------------------------------
+
+    def path_of(self, original: str) -> str:
+        """The part of a path after the prefix."""
+        return strip_prefix(original, self._replica.spec.service)
+
+    def passes_on(self, method: str, path: str, original: str, headers: Headers, body: bytes) -> bool:
+        """Whether vLLM answers this request, and may be asked it now."""
+        replica, settings = self._replica, self._replica.settings.current
+        if (self._route(path) or {}).get(method) is not passthrough.forward or not replica.ready:
+            return False
+        limits = settings.limits
+        if limits.body_mib and len(body) > limits.body_mib * MIB:
+            return False
+        if method == "POST" and limits.queue and replica.load().queue >= limits.queue:
+            return False
+        return self._authorized(headers, method, original, body, settings)
+
+    def header_lines(self, request_id: bytes | None) -> bytes:
+        """The headers of every answer, as lines."""
+        return self._lines + (b"%s: %s\r\n" % (_REQUEST_ID, request_id) if request_id else b"")
+
+    # A request --------------------------------------------------------------------------------------------------
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request. Never raises but for a client that left."""
@@ -108,7 +135,7 @@ class App:
             return await self._root(call)
         if needs_body(request.headers):
             call.body = await read_body(request, call.settings.limits.body_mib)
-        if not self._authorized(call):
+        if not self._authorized(request.headers, method, call.original_path, call.body, call.settings):
             return answers.unauthorized()
         known = self._route(call.path)
         if known is None:
@@ -158,17 +185,17 @@ class App:
         call.settings = self._replica.settings.refresh()  # the page is there as soon as the route has moved
         return await root(call)
 
-    def _authorized(self, call: Call) -> bool:
-        settings = call.settings
+    def _authorized(self, headers: Headers, method: str, path: str, body: bytes, settings: ServiceSettings) -> bool:
+        """`path` as it was sent."""
         if settings.auth == "none":
             return True
-        if self._gateway_key is not None and self._gateway_key.shown_by(call.request.headers):
+        if self._gateway_key is not None and self._gateway_key.shown_by(headers):
             return True
-        request, service = call.request, named_service(call.original_path) or self._replica.spec.service
+        service = named_service(path) or self._replica.spec.service
         for known in (settings, None):
             # A token may be newer than our last look at the file.
             tokens = (known or self._replica.settings.refresh()).tokens
-            if check(request.headers, request.method, call.original_path, call.body, tokens, service):
+            if check(headers, method, path, body, tokens, service):
                 return True
         return False
 

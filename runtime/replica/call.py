@@ -11,6 +11,8 @@ from aiohttp import web
 from runtime.contract.replica import ServiceSettings
 from runtime.replica.replica import Replica
 
+CLIENT_LEFT = 499
+"""A status that is counted and never sent (eas-protocols.md section 3.2)."""
 ABORT_SECONDS = 5.0
 """How long a broken-off answer may wait for a slow reader before the connection is reset."""
 STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
+from runtime.auth import Headers
 from runtime.contract.cluster import GATEWAY_HEADER
 
 
@@ -18,7 +18,7 @@ class GatewayKey:
         self._key = b""
         self._stamp: tuple[int, int] | None = None
 
-    def shown_by(self, headers: Mapping[str, str]) -> bool:
+    def shown_by(self, headers: Headers) -> bool:
         """Whether the request shows the key. Compared in constant time; without a key nobody is trusted."""
         shown = headers.get(GATEWAY_HEADER)
         if shown is None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
+from typing import cast
 
 from aiohttp import web
 
 from runtime.replica import answers
+from runtime.replica.door import Door, Gate
+from runtime.replica.passage import Passage
 
 log = logging.getLogger(__name__)
 
@@ -16,8 +20,22 @@ LINGER_SECONDS = 2.0
 """How long an unread request body is read and dropped, so that the client can read our early answer."""
 
 
-class _Connection(web.RequestHandler):
-    """One client connection."""
+class Connection(web.RequestHandler):
+    """One client connection. `passage` is what is being passed on to it, past aiohttp."""
+
+    passage: Passage | None = None
+
+    def pause_writing(self) -> None:
+        """The client takes no more for now."""
+        super().pause_writing()
+        if self.passage is not None:
+            self.passage.pause(True)
+
+    def resume_writing(self) -> None:
+        """The client takes bytes again."""
+        super().resume_writing()
+        if self.passage is not None:
+            self.passage.pause(False)
 
     def handle_error(
         self,
@@ -38,10 +56,33 @@ class _Connection(web.RequestHandler):
 
 
 class Server(web.Server):
-    """Makes such connections. A client that leaves cancels its handler at once."""
+    """Makes such connections, or doors that lead to them. A client that leaves cancels its handler at once."""
+
+    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], door: Gate | None) -> None:
+        super().__init__(handler, handler_cancellation=True)
+        self._door = door
+        self._doors: set[Door] = set()
 
     def __call__(self) -> web.RequestHandler:
-        return _Connection(
+        """The protocol of a new connection."""
+        if self._door is not None:
+            return cast(web.RequestHandler, Door(self._door, self._connection, self._doors))
+        return self._connection()
+
+    def pre_shutdown(self) -> None:
+        """Close what is idle."""
+        for door in tuple(self._doors):
+            door.shut()
+        super().pre_shutdown()
+
+    async def shutdown(self, timeout: float | None = None) -> None:
+        """Cut what is left."""
+        for door in tuple(self._doors):
+            door.cut()
+        await super().shutdown(timeout)
+
+    def _connection(self) -> Connection:
+        return Connection(
             self,
             loop=asyncio.get_running_loop(),
             access_log=None,  # type: ignore[arg-type]  # the gateway logs

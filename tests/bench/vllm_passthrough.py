@@ -5,20 +5,20 @@ Goals: at least 0.98 of its tokens/s by median at 1, 16 and 64 streams; added TT
 Tokens/s: short rounds in pairs, the order turned round at each; connections stay open from round to round.
 
 TTFT: so many streams go on at any time, each begins anew when it ends, and which way it then takes is drawn by lot.
-Both ways meet the same vLLM under the same load at the same moment, so what differs is the way. The model has two
-layers: what a way through us adds does not depend on the model, but vLLM's processes spin while they wait for one
-another, and without cores to spare the first token of all thirty layers comes anywhere between 80 and 250 ms on either
-side.
+Both ways meet the same vLLM under the same load at the same moment, so what differs is the way. The model has one small
+layer: what a way through us adds does not depend on the model, but a real one computes on the cores that we need too,
+which no GPU does, and its own first token comes anywhere between 80 and 250 ms on either side.
+
+vLLM computes on one core: on two of two it is slower to its first token, and what it waits for, itself included, has
+none left.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import os
 import random
-import re
 import shutil
 import statistics
 import tempfile
@@ -28,7 +28,8 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from safetensors.torch import load_file, save_file
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from runtime.contract.paths import cache_folder
 from tests.bench.pairs import interleave
@@ -41,13 +42,15 @@ STREAM_TOKENS = {1: (2, 2), 16: (8, 24), 64: (24, 72)}
 """Streams at once -> the fewest and most tokens of one, drawn by lot, where TTFT is measured."""
 FIRST_SECONDS = float(os.environ.get("INFERFORM_BENCH_TTFT_SECONDS", "180"))
 SEED = 20261125
-LAYERS = 2
+TINY = {"num_hidden_layers": 1, "hidden_size": 64, "intermediate_size": 128}
+TINY |= {"num_attention_heads": 1, "num_key_value_heads": 1, "head_dim": 64}
 MODEL = "SmolLM2-135M-Instruct"
 SERVICE = {
     "method": "vllm",
     "context": 512,
     "concurrency": 64,
     "engineArgs": {"enforceEager": True},
+    "resources": {"cpus": 1},
     "limits": {"queue": 0},
     "rollout": {"timeouts": {"engine": 1800}},
 }
@@ -89,17 +92,13 @@ class Side:
             self._runner.run(self.session.close())
 
 
-def shallow(folder: Path) -> None:
-    """The default model's first layers as a model of its own."""
+def tiny(folder: Path) -> None:
+    """A model of one small layer with the default model's tokenizer; what it says is noise."""
     whole = cache_folder() / "models" / MODEL
-    shutil.copytree(whole, folder)
-    config = json.loads((whole / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**config, "num_hidden_layers": LAYERS}))
-    tensors = load_file(whole / "model.safetensors")
-    kept = {
-        name: each for name, each in tensors.items() if int((re.search(r"layers\.(\d+)", name) or "00")[1]) < LAYERS
-    }
-    save_file(kept, folder / "model.safetensors", {"format": "pt"})
+    shutil.copytree(whole, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    torch.manual_seed(SEED)
+    config = LlamaConfig.from_pretrained(whole, **TINY)
+    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
 
 
 def rates(ours: Side, peer: Side) -> None:
@@ -156,8 +155,8 @@ def main() -> None:
         Project(Path(folder)) as project,
         asyncio.Runner() as run,
     ):
-        shallow(project.folder / "shallow")
-        for measure, model in ((partial(first_tokens, run), "./shallow"), (rates, MODEL)):
+        tiny(project.folder / "tiny")
+        for measure, model in ((partial(first_tokens, run), "./tiny"), (rates, MODEL)):
             project.write({"chat": {**SERVICE, "model": model}})
             project.up()
             project.wait_until(lambda: len(project.processes("runtime.replica")) == 1, 60, "the old one has gone")

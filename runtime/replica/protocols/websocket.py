@@ -13,7 +13,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from runtime.auth import SOCKET_PROTOCOL
 from runtime.replica import answers
-from runtime.replica.call import Call
+from runtime.replica.call import CLIENT_LEFT, Call
 from runtime.replica.engines.base import Step
 from runtime.replica.protocols.chatllm import collect
 from runtime.replica.protocols.chatllm_request import ChatRequest, Pair, parse
@@ -133,7 +133,7 @@ class _Worker:
 
     async def _request(self, message: bytes, arrived: float, arrived_loop: float) -> None:
         seconds = self._replica.settings.current.limits.request_seconds
-        code = 499
+        code = CLIENT_LEFT
         try:
             async with asyncio.timeout_at(arrived_loop + seconds if seconds else None):
                 code = await self._answer(message, arrived)
