@@ -26,6 +26,7 @@ from runtime.gateway.gateway import Gateway
 from runtime.gateway.record import Records
 from runtime.gateway.server import run
 from runtime.gateway.watch import Watch, follow_file
+from runtime.promptness import be_prompt
 
 CLUSTER_DELAY = 3.0
 """Seconds until kube-proxies and load balancers have stopped sending connections to a pod that ends."""
@@ -139,6 +140,7 @@ def main(arguments: list[str]) -> int:
     gc.collect()
     gc.freeze()  # modules live for ever: a collection in mid-stream need not look at them
     try:
+        be_prompt()
         uvloop.run(serve(options, listening, internal, metrics))
     except (OSError, ValidationError) as error:
         print(f"runtime.gateway: {options.view or options.host_socket or options.cluster}: {error}", file=sys.stderr)

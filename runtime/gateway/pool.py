@@ -23,15 +23,21 @@ class ReplicaPool:
         self._idle: list[ReplicaConnection] = []
         self._path, self._host, self._port = parse_address(address)
 
-    async def connect(self, *, fresh: bool = False) -> ReplicaConnection:
-        """An idle connection, the youngest first, or a new one. Raises OSError and TimeoutError."""
+    def kept(self) -> ReplicaConnection | None:
+        """An idle connection, the youngest first; None when there is none."""
         now = self._loop.time()
-        while self._idle and not fresh:
+        while self._idle:
             connection = self._idle.pop()
             if connection.open and now - connection.idle_since < IDLE_SECONDS:
                 connection.reused = True
                 return connection
             connection.abort()
+        return None
+
+    async def connect(self, *, fresh: bool = False) -> ReplicaConnection:
+        """An idle connection or a new one. Raises OSError and TimeoutError."""
+        if not fresh and (connection := self.kept()) is not None:
+            return connection
         made = ReplicaConnection(self._loop)
         try:
             async with asyncio.timeout(CONNECT_SECONDS):

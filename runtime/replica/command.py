@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from runtime.contract.phases import Phase
 from runtime.contract.replica import ReplicaSpec
 from runtime.ending import leave
+from runtime.promptness import be_prompt
 from runtime.replica.serve import serve
 from runtime.replica.settings import BrokenSettings, SettingsFile
 from runtime.replica.termination import say_why
@@ -43,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _refuse(f"{error.title} of {chosen.spec.name} is not valid: {places}")
     except BrokenSettings as error:
         return _refuse(str(error))
+    be_prompt()
     return uvloop.run(serve(spec, settings, leave=leave))
 
 

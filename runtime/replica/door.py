@@ -8,9 +8,11 @@ connection along to aiohttp's server, which knows every answer, and it stays the
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
 
 from runtime.auth import Headers
@@ -18,11 +20,13 @@ from runtime.gateway import answers
 from runtime.gateway.heads import HEAD_LIMIT, BadHead, RequestHead, parse_request
 from runtime.gateway.upstream import UpstreamInvalid, UpstreamLost
 from runtime.replica.call import ABORT_SECONDS, CLIENT_LEFT
-from runtime.replica.passage import Passage, request_head
+from runtime.replica.passage import Passage, request_of
 from runtime.replica.replica import Replica
 
 if TYPE_CHECKING:
     from runtime.replica.engines.vllm.engine import VllmEngine
+
+log = logging.getLogger(__name__)
 
 BODY_BYTES = 256 * 1024
 """A larger body is read by aiohttp's server, piece by piece."""
@@ -56,10 +60,10 @@ class Door(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._buffer = b""
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[tuple[int, bool]] | None = None
         self._passage: Passage | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._late = self._closing = False
+        self._late = self._closing = self._reading_paused = False
 
     def shut(self) -> None:
         """Close when the request that is being answered has ended."""
@@ -85,7 +89,8 @@ class Door(asyncio.Protocol):
         self._buffer = self._buffer + data if self._buffer else data
         if self._task is None:
             self._next()
-        elif len(self._buffer) > HEAD_LIMIT and self._transport is not None:
+        elif len(self._buffer) > HEAD_LIMIT and self._transport is not None and not self._reading_paused:
+            self._reading_paused = True
             self._transport.pause_reading()  # the next requests wait in the socket
 
     def eof_received(self) -> bool:
@@ -140,38 +145,54 @@ class Door(asyncio.Protocol):
         if seconds:
             self._timer = self._loop.call_later(seconds, self._too_late)
         engine = cast("VllmEngine", self._replica.engine)
-        self._passage = Passage(engine.pool, self._replica.metrics, self._transport, path, arrived)
-        asked = request_head(method, f"{path}{mark}{query}", head.pairs, body) + body
-        self._task = self._loop.create_task(self._pass_on(self._passage, engine, head, asked, seconds))
+        passage = self._passage = Passage(
+            *(engine.pool, self._replica.metrics, self._transport),
+            method=method,
+            path=path,
+            asked=request_of(method, f"{path}{mark}{query}", head.pairs, body),
+            arrived=arrived,
+        )
+        passage.send()
+        self._replica.enter()
+        self._task = self._loop.create_task(self._pass_on(passage, engine, head, seconds))
+        self._task.add_done_callback(partial(self._passed, passage))
 
     async def _pass_on(
-        self, passage: Passage, engine: VllmEngine, head: RequestHead, asked: bytes, seconds: float
-    ) -> None:
-        code, goes_on = CLIENT_LEFT, False
-        self._replica.enter()
+        self, passage: Passage, engine: VllmEngine, head: RequestHead, seconds: float
+    ) -> tuple[int, bool]:
+        """The answer's status, and whether the connection goes on after it. Cancelled when the client left."""
         try:
             with engine.busy():
-                answer = await passage.ask(head.method.decode(), asked)
-                code = answer.status
+                answer = await passage.head()
                 extra = self._gate.header_lines(head.get(b"x-request-id"))
-                goes_on = await passage.answer(answer, extra, keep_alive=head.keep_alive)
+                return answer.status, await passage.answer(answer, extra, keep_alive=head.keep_alive)
         except (UpstreamLost, UpstreamInvalid, OSError):
-            if not passage.answered:
-                code, goes_on = 502, head.keep_alive
-                self._say(answers.problem(code, "BadGateway", "vLLM broke the connection"), head)
+            if passage.answered:
+                return 502, False
+            self._say(answers.problem(502, "BadGateway", "vLLM broke the connection"), head)
+            return 502, head.keep_alive
         except asyncio.CancelledError:
-            code = 408 if self._late else CLIENT_LEFT
-            if self._late and not passage.answered:
+            if not self._late:
+                raise
+            if not passage.answered:
                 text = f"the request took longer than {seconds:g} s"
-                self._say(answers.problem(code, "RequestTimeout", text, close=True), head)
-            elif not self._late and self._transport is not None:
-                raise  # neither late nor left: the process ends
-        finally:
-            self._task = self._passage = None
-            passage.end()
-            self._replica.metrics.answered("openai", code)
-            self._replica.leave()
-            self._ended(goes_on)
+                self._say(answers.problem(408, "RequestTimeout", text, close=True), head)
+            return 408, False
+
+    def _passed(self, passage: Passage, task: asyncio.Task[tuple[int, bool]]) -> None:
+        """In any case, also when the client left before the task began."""
+        self._task = self._passage = None
+        code, goes_on = CLIENT_LEFT, False
+        if not task.cancelled():
+            if (error := task.exception()) is None:
+                code, goes_on = task.result()
+            else:
+                log.error("a request failed unexpectedly", exc_info=error)
+                code = 500
+        passage.end()
+        self._replica.metrics.answered("openai", code)
+        self._replica.leave()
+        self._ended(goes_on)
 
     def _say(self, answer: answers.Answer, head: RequestHead) -> None:
         """An answer of our own."""
@@ -189,7 +210,9 @@ class Door(asyncio.Protocol):
             self._transport.close()
             self._timer = self._loop.call_later(ABORT_SECONDS, self._transport.abort)
             return
-        self._transport.resume_reading()
+        if self._reading_paused:
+            self._reading_paused = False
+            self._transport.resume_reading()
         if self._buffer:
             self._next()
         else:

@@ -30,33 +30,50 @@ class Passage:
     """Asks vLLM and sends its answer, as it comes, to a client's transport."""
 
     def __init__(
-        self, pool: ReplicaPool, metrics: Metrics, transport: asyncio.Transport, path: str, arrived: float
+        self,
+        pool: ReplicaPool,
+        metrics: Metrics,
+        transport: asyncio.Transport,
+        *,
+        method: str,
+        path: str,
+        asked: bytes,
+        arrived: float,
     ) -> None:
-        """`path`: the part after the prefix; `arrived`: `time.perf_counter()` of the request."""
+        """`path`: what follows the prefix; `asked`: head and body; `arrived`: `time.perf_counter()` of the request."""
         self.write_paused = False
         self.answered = False  # the head is on its way to the client
         self._pool, self._metrics, self._transport = pool, metrics, transport
-        self._path, self._arrived = path, arrived
+        self._method, self._path, self._asked, self._arrived = method, path, asked, arrived
         self._connection: ReplicaConnection | None = None
+        self._coming: asyncio.Future[ResponseHead] | None = None
         self._meter: StreamMeter | None = None
         self._last = 0.0
 
-    async def ask(self, method: str, asked: bytes) -> ResponseHead:
+    def send(self) -> None:
+        """Ask at once if a connection is kept: nothing has to be waited for then."""
+        self._connection = self._pool.kept()
+        if self._connection is not None:
+            self._coming = self._connection.begin(self._method.encode(), self._asked, self)
+
+    async def head(self) -> ResponseHead:
         """The head of vLLM's answer. A kept connection that vLLM closed in the same moment is replaced, once.
 
         Raises UpstreamLost, UpstreamInvalid and OSError; `end` comes after it in any case.
         """
-        connection = self._connection = await self._pool.connect()
-        try:
-            head = await connection.begin(method.encode(), asked, self)
-        except UpstreamLost as lost:
-            if lost.answered or not connection.reused:
-                raise
-            self._pool.give_back(connection)
-            self._connection = None
+        head: ResponseHead | None = None
+        if self._connection is not None and self._coming is not None:
+            try:
+                head = await self._coming
+            except UpstreamLost as lost:
+                if lost.answered:
+                    raise
+                self._pool.give_back(self._connection)
+                self._connection = None
+        if head is None:
             connection = self._connection = await self._pool.connect(fresh=True)
-            head = await connection.begin(method.encode(), asked, self)
-        if head.status == 200 and method == "POST":
+            head = await connection.begin(self._method.encode(), self._asked, self)
+        if head.status == 200 and self._method == "POST":
             self._meter = StreamMeter()
         return head
 
@@ -106,13 +123,13 @@ class Passage:
         """As above."""
 
 
-def request_head(method: str, target: str, pairs: Iterable[tuple[bytes, bytes]], body: bytes) -> bytes:
-    """The head that vLLM gets; `target` is what follows the prefix, with its query."""
+def request_of(method: str, target: str, pairs: Iterable[tuple[bytes, bytes]], body: bytes) -> bytes:
+    """Head and body that vLLM gets; `target` is what follows the prefix, with its query."""
     lines = [f"{method} {target} HTTP/1.1\r\nHost: vllm\r\n".encode()]
     for name, value in pairs:
         if name.lower() not in HOP_BY_HOP:
             lines += (name, b": ", value, b"\r\n")
     if body or method == "POST":
         lines.append(b"Content-Length: %d\r\n" % len(body))
-    lines.append(b"\r\n")
+    lines += (b"\r\n", body)
     return b"".join(lines)

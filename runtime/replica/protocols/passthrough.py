@@ -13,7 +13,7 @@ from aiohttp import HttpVersion11, web
 from runtime.gateway.upstream import UpstreamInvalid, UpstreamLost
 from runtime.replica import answers
 from runtime.replica.call import Call, Routes
-from runtime.replica.passage import Passage, request_head
+from runtime.replica.passage import Passage, request_of
 
 if TYPE_CHECKING:  # a replica of another engine has no use for them
     from runtime.replica.engines.vllm.engine import VllmEngine
@@ -40,10 +40,16 @@ async def forward(call: Call) -> web.StreamResponse:
         raise ConnectionResetError("the client has left")
     _, mark, query = request.raw_path.partition("?")
     with engine.busy():
-        passage = connection.passage = Passage(engine.pool, call.replica.metrics, transport, call.path, call.arrived)
+        passage = connection.passage = Passage(
+            *(engine.pool, call.replica.metrics, transport),
+            method=request.method,
+            path=call.path,
+            asked=request_of(request.method, f"{call.path}{mark}{query}", request.raw_headers, call.body),
+            arrived=call.arrived,
+        )
         try:
-            asked = request_head(request.method, f"{call.path}{mark}{query}", request.raw_headers, call.body)
-            head = await passage.ask(request.method, asked + call.body)
+            passage.send()
+            head = await passage.head()
             passed = call.streaming = _Passed(request, head.status)
             extra = b"".join(f"{name}: {value}\r\n".encode() for name, value in call.base_headers.items())
             passed._keep_alive = await passage.answer(head, extra, keep_alive=bool(request.keep_alive))
