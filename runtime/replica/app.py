@@ -35,7 +35,7 @@ class App:
     """The low-level aiohttp server of one replica: no router and no middleware between a byte and its protocol."""
 
     def __init__(self, replica: Replica) -> None:
-        self.replica = self._replica = replica
+        self.replica = replica
         settings = Path(replica.spec.settings_file)
         self._gateway_key = GatewayKey(settings.parent / "key" / "replica-key") if replica.settings.in_pod else None
         self._routes: Routes = routes_of(replica.spec.template.method, replica.spec.template.engine)
@@ -55,11 +55,11 @@ class App:
 
     def path_of(self, original: str) -> str:
         """The part of a path after the prefix."""
-        return strip_prefix(original, self._replica.spec.service)
+        return strip_prefix(original, self.replica.spec.service)
 
     def passes_on(self, method: str, path: str, original: str, headers: Headers, body: bytes) -> bool:
         """Whether vLLM answers this request, and may be asked it now."""
-        replica, settings = self._replica, self._replica.settings.current
+        replica, settings = self.replica, self.replica.settings.current
         if (self._route(path) or {}).get(method) is not passthrough.forward or not replica.ready:
             return False
         limits = settings.limits
@@ -81,7 +81,7 @@ class App:
         path = request.raw_path.partition("?")[0]
         if not path.startswith("/"):  # absolute form
             path = request.rel_url.raw_path
-        replica = self._replica
+        replica = self.replica
         if path.startswith("/-/"):
             if path.startswith(names.CHECK_PATH + "/"):
                 return self._finished(await self._check(request, path[len(names.CHECK_PATH) :]), self._headers)
@@ -129,7 +129,7 @@ class App:
         return call.streaming
 
     async def _answer(self, call: Call, upgrade: bool) -> web.StreamResponse:
-        request, replica = call.request, self._replica
+        request, replica = call.request, self.replica
         method = request.method
         if method in ("GET", "HEAD") and call.path == "/" and not upgrade:
             return await self._root(call)
@@ -152,7 +152,7 @@ class App:
 
     async def _check(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         """The status that a GET of a declared `httpPath` gets, without its body: who checks has no token (3.1)."""
-        replica = self._replica
+        replica = self.replica
         declared = {probe.http_path for probe in replica.spec.template.probes.values()}
         if request.method not in ("GET", "HEAD"):
             return answers.method_not_allowed(("GET", "HEAD"))
@@ -180,9 +180,9 @@ class App:
 
     async def _root(self, call: Call) -> web.StreamResponse:
         """GET and HEAD of the root need no token: readiness shapes and the page (3.1)."""
-        if not self._replica.ready:
+        if not self.replica.ready:
             return answers.not_ready()
-        call.settings = self._replica.settings.refresh()  # the page is there as soon as the route has moved
+        call.settings = self.replica.settings.refresh()  # the page is there as soon as the route has moved
         return await root(call)
 
     def _authorized(self, headers: Headers, method: str, path: str, body: bytes, settings: ServiceSettings) -> bool:
@@ -191,16 +191,16 @@ class App:
             return True
         if self._gateway_key is not None and self._gateway_key.shown_by(headers):
             return True
-        service = named_service(path) or self._replica.spec.service
+        service = named_service(path) or self.replica.spec.service
         for known in (settings, None):
             # A token may be newer than our last look at the file.
-            tokens = (known or self._replica.settings.refresh()).tokens
+            tokens = (known or self.replica.settings.refresh()).tokens
             if check(headers, method, path, body, tokens, service):
                 return True
         return False
 
     def _internal(self, method: str, path: str) -> web.Response:
-        replica = self._replica
+        replica = self.replica
         if method not in ("GET", "HEAD"):
             return answers.method_not_allowed(("GET", "HEAD"))
         match path:

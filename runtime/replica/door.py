@@ -63,7 +63,7 @@ class Door(asyncio.Protocol):
         self._task: asyncio.Task[tuple[int, bool]] | None = None
         self._passage: Passage | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._late = self._closing = self._reading_paused = False
+        self._late = self._closing = self._reading_paused = self._write_paused = False
 
     def shut(self) -> None:
         """Close when the request that is being answered has ended."""
@@ -106,12 +106,14 @@ class Door(asyncio.Protocol):
             self._task.cancel()
 
     def pause_writing(self) -> None:
-        """See asyncio.Protocol."""
+        """See asyncio.Protocol. It may outlast the request whose answer was too much."""
+        self._write_paused = True
         if self._passage is not None:
             self._passage.pause(True)
 
     def resume_writing(self) -> None:
         """See asyncio.Protocol."""
+        self._write_paused = False
         if self._passage is not None:
             self._passage.pause(False)
 
@@ -152,6 +154,7 @@ class Door(asyncio.Protocol):
             asked=request_of(method, f"{path}{mark}{query}", head.pairs, body),
             arrived=arrived,
         )
+        passage.write_paused = self._write_paused
         passage.send()
         self._replica.enter()
         self._task = self._loop.create_task(self._pass_on(passage, engine, head, seconds))

@@ -47,6 +47,7 @@ async def forward(call: Call) -> web.StreamResponse:
             asked=request_of(request.method, f"{call.path}{mark}{query}", request.raw_headers, call.body),
             arrived=call.arrived,
         )
+        passage.write_paused = connection.writing_paused
         try:
             passage.send()
             head = await passage.head()
