@@ -7,10 +7,11 @@ are handed on. What uv's own variables say goes first.
 from __future__ import annotations
 
 import ast
+import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from tools.console import Heartbeat, StepFailed, run
@@ -24,12 +25,14 @@ OPTIONS = {
     "find-links": "UV_FIND_LINKS",
     "trusted-host": "UV_INSECURE_HOST",
     "cert": "SSL_CERT_FILE",
+    "client-cert": "SSL_CLIENT_CERT",
     "proxy": "ALL_PROXY",
     "default-timeout": "UV_HTTP_TIMEOUT",
     "timeout": "UV_HTTP_TIMEOUT",
 }
 """Option of pip to the variable that tells uv the same: variables, for an address may hold a password."""
-SEPARATORS = {"UV_FIND_LINKS": ","}
+LISTS = {"UV_INDEX": " ", "UV_FIND_LINKS": ",", "UV_INSECURE_HOST": " "}
+"""What separates the words of several."""
 PIP_PRECEDENCE = ("global", "install", ":env:")
 
 
@@ -119,23 +122,30 @@ def make_venv(folder: Path, name: str, *options: str) -> None:
 
 def translated(lines: Iterable[str]) -> tuple[dict[str, str], list[str]]:
     """What `pip config list` prints, as variables and options of uv. Pure."""
-    found: dict[str, dict[str, str]] = {}
+    found: list[tuple[int, str, str]] = []
     for line in lines:
         key, _, value = line.partition("=")
         section, _, option = key.rpartition(".")
         if section in PIP_PRECEDENCE and value:
-            found.setdefault(section, {})[option] = str(ast.literal_eval(value))
-    settings: Mapping[str, str] = {
-        option: value for section in PIP_PRECEDENCE for option, value in found.get(section, {}).items()
-    }
+            found.append((PIP_PRECEDENCE.index(section), option, str(ast.literal_eval(value)).strip()))
+    settings = {option: value for _, option, value in sorted(found)}
     variables = {
-        variable: SEPARATORS.get(variable, " ").join(settings[option].split())
-        for option, variable in OPTIONS.items()
-        if settings.get(option)
+        OPTIONS[option]: _value(OPTIONS[option], value)
+        for _, option, value in sorted(found)
+        if option in OPTIONS and value
     }
     if "UV_INDEX" in variables:  # pip takes the best of all indexes, uv of its own accord the first that has any
         variables["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     return variables, ["--no-index"] if settings.get("no-index", "").lower() in ("1", "true", "yes", "on") else []
+
+
+def _value(variable: str, value: str) -> str:
+    """As uv wants it: no `~` in paths, whole seconds."""
+    if variable in LISTS:
+        return LISTS[variable].join(os.path.expanduser(word) for word in value.split())
+    if variable == "UV_HTTP_TIMEOUT":
+        return str(math.ceil(float(value)))
+    return os.path.expanduser(value)
 
 
 def _output(*command: str | Path) -> str:

@@ -54,6 +54,7 @@ def digest(root: Path) -> str:
     document = tomllib.loads((root / "pyproject.toml").read_text())
     total.update(repr((document["build-system"], document["project"])).encode())
     total.update((root / "constraints.txt").read_bytes() + Path(__file__).read_bytes())
+    total.update((Path(__file__).parent / "installer.py").read_bytes())
     return total.hexdigest()
 
 

@@ -11,7 +11,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
+from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -32,8 +34,18 @@ BODY_BYTES = 256 * 1024
 """A larger body is read by aiohttp's server, piece by piece."""
 IDLE_SECONDS = 300.0
 _METHODS = (b"POST", b"GET")
-_LONG_WAY = (b"transfer-encoding", b"expect", b"upgrade")
+BODY_SECONDS = 5.0
+"""A body that takes longer to come is aiohttp's server to wait for: it has the clocks and the answers for that."""
+_LONG_WAY = (b"transfer-encoding", b"expect", b"upgrade", b"content-encoding")  # the last: aiohttp decodes bodies
 _END = b"\r\n\r\n"
+
+
+class After(Enum):
+    """What becomes of a connection when an answer is over."""
+
+    NEXT = "the next request"
+    CLOSE = "it closes once all has left"
+    CUT = "the client must not take what it got for a whole answer"
 
 
 class Gate(Protocol):
@@ -60,20 +72,28 @@ class Door(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._buffer = b""
-        self._task: asyncio.Task[tuple[int, bool]] | None = None
+        self.task: asyncio.Task[tuple[int, After]] | None = None
+        """Answers the request of now."""
         self._passage: Passage | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._late = self._closing = self._reading_paused = self._write_paused = False
+        self._late = self._closing = self._reading_paused = self._write_paused = self._awaits_body = False
 
     def shut(self) -> None:
         """Close when the request that is being answered has ended."""
         self._closing = True
-        if self._task is None and self._transport is not None:
-            self._transport.close()
+        if self.task is None and self._transport is not None:
+            if self._buffer:
+                self._hand_over()  # half a request gets an answer too
+            else:
+                self._transport.close()
 
     def cut(self) -> None:
-        """Close at once."""
-        if self._transport is not None:
+        """End now. Whole answers leave first."""
+        if self._transport is None:
+            return
+        if self.task is None:
+            self._transport.close()
+        else:
             self._transport.abort()
 
     # asyncio.Protocol ------------------------------------------------------------------------------------------------
@@ -87,7 +107,7 @@ class Door(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
         self._buffer = self._buffer + data if self._buffer else data
-        if self._task is None:
+        if self.task is None:
             self._next()
         elif len(self._buffer) > HEAD_LIMIT and self._transport is not None and not self._reading_paused:
             self._reading_paused = True
@@ -102,8 +122,8 @@ class Door(asyncio.Protocol):
         self._transport = None
         self._doors.discard(self)
         self._stop_timer()
-        if self._task is not None:
-            self._task.cancel()
+        if self.task is not None:
+            self.task.cancel()
 
     def pause_writing(self) -> None:
         """See asyncio.Protocol. It may outlast the request whose answer was too much."""
@@ -131,6 +151,10 @@ class Door(asyncio.Protocol):
             self._hand_over()
         elif len(self._buffer) >= end + size:
             self._begin(head, end, size)
+        elif not self._awaits_body:
+            self._awaits_body = True
+            self._stop_timer()
+            self._timer = self._loop.call_later(BODY_SECONDS, self._hand_over)
 
     def _begin(self, head: RequestHead, end: int, size: int) -> None:
         arrived = time.perf_counter()
@@ -142,6 +166,7 @@ class Door(asyncio.Protocol):
             return
         assert self._transport is not None
         self._buffer = self._buffer[end + size :]
+        self._awaits_body = False
         self._stop_timer()
         seconds = self._replica.settings.current.limits.request_seconds
         if seconds:
@@ -155,63 +180,69 @@ class Door(asyncio.Protocol):
             arrived=arrived,
         )
         passage.write_paused = self._write_paused
-        passage.send()
+        held = ExitStack()
+        held.enter_context(engine.busy())  # at once: others that come in the same moment see it
         self._replica.enter()
-        self._task = self._loop.create_task(self._pass_on(passage, engine, head, seconds))
-        self._task.add_done_callback(partial(self._passed, passage))
+        held.callback(self._replica.leave)
+        passage.send()
+        self.task = self._loop.create_task(self._pass_on(passage, head, seconds))
+        self.task.add_done_callback(partial(self._passed, passage, head, held))
 
-    async def _pass_on(
-        self, passage: Passage, engine: VllmEngine, head: RequestHead, seconds: float
-    ) -> tuple[int, bool]:
-        """The answer's status, and whether the connection goes on after it. Cancelled when the client left."""
+    async def _pass_on(self, passage: Passage, head: RequestHead, seconds: float) -> tuple[int, After]:
+        """The answer's status, and what becomes of the connection after it. Cancelled when the client left."""
         try:
-            with engine.busy():
-                answer = await passage.head()
-                extra = self._gate.header_lines(head.get(b"x-request-id"))
-                return answer.status, await passage.answer(answer, extra, keep_alive=head.keep_alive)
+            answer = await passage.head()
+            extra = self._gate.header_lines(head.get(b"x-request-id"))
+            goes_on = await passage.answer(answer, extra, keep_alive=head.keep_alive)
+            return answer.status, After.NEXT if goes_on else After.CLOSE
         except (UpstreamLost, UpstreamInvalid, OSError):
             if passage.answered:
-                return 502, False
-            self._say(answers.problem(502, "BadGateway", "vLLM broke the connection"), head)
-            return 502, head.keep_alive
+                return 502, After.CUT
+            return 502, self._say(answers.problem(502, "BadGateway", "vLLM broke the connection"), head)
         except asyncio.CancelledError:
             if not self._late:
                 raise
-            if not passage.answered:
-                text = f"the request took longer than {seconds:g} s"
-                self._say(answers.problem(408, "RequestTimeout", text, close=True), head)
-            return 408, False
+            if passage.answered:
+                return 408, After.CUT
+            text = f"the request took longer than {seconds:g} s"
+            return 408, self._say(answers.problem(408, "RequestTimeout", text, close=True), head)
 
-    def _passed(self, passage: Passage, task: asyncio.Task[tuple[int, bool]]) -> None:
+    def _passed(
+        self, passage: Passage, head: RequestHead, held: ExitStack, task: asyncio.Task[tuple[int, After]]
+    ) -> None:
         """In any case, also when the client left before the task began."""
-        self._task = self._passage = None
-        code, goes_on = CLIENT_LEFT, False
+        self.task = self._passage = None
+        code, after = CLIENT_LEFT, After.CUT
         if not task.cancelled():
             if (error := task.exception()) is None:
-                code, goes_on = task.result()
+                code, after = task.result()
             else:
-                log.error("a request failed unexpectedly", exc_info=error)
+                log.error("a request failed unexpectedly", exc_info=error)  # the edge: a defect is logged and answered
                 code = 500
-        passage.end()
-        self._replica.metrics.answered("openai", code)
-        self._replica.leave()
-        self._ended(goes_on)
+                if not passage.answered:
+                    after = self._say(answers.problem(500, "InternalError", "internal error", close=True), head)
+        with held:
+            passage.end()
+            self._replica.metrics.answered("openai", code)
+        self._ended(after)
 
-    def _say(self, answer: answers.Answer, head: RequestHead) -> None:
+    def _say(self, answer: answers.Answer, head: RequestHead) -> After:
         """An answer of our own."""
+        close = answer.close or not head.keep_alive
         if self._transport is not None:
             answer = replace(answer, extra=self._gate.header_lines(head.get(b"x-request-id")))
-            close = answer.close or not head.keep_alive
             self._transport.write(answer.encode(head_only=False, close=close, http_1_0=False))
+        return After.CLOSE if close else After.NEXT
 
-    def _ended(self, goes_on: bool) -> None:
+    def _ended(self, after: After) -> None:
         self._late = False
         self._stop_timer()
         if self._transport is None:
             return
-        if self._closing or not goes_on:
-            self._transport.close()
+        if after is After.CUT:
             self._timer = self._loop.call_later(ABORT_SECONDS, self._transport.abort)
+        if self._closing or after is not After.NEXT:
+            self._transport.close()
             return
         if self._reading_paused:
             self._reading_paused = False
@@ -231,12 +262,14 @@ class Door(asyncio.Protocol):
         protocol = self._long_way()
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
+        if self._write_paused:  # the transport says it once
+            protocol.pause_writing()
         protocol.data_received(data)
 
     def _too_late(self) -> None:
-        if self._task is not None:
+        if self.task is not None:
             self._late = True
-            self._task.cancel()
+            self.task.cancel()
 
     def _rest(self) -> None:
         """Nothing is asked for."""

@@ -76,7 +76,10 @@ class Server(web.Server):
         super().pre_shutdown()
 
     async def shutdown(self, timeout: float | None = None) -> None:
-        """Cut what is left."""
+        """Cut what still runs after so many seconds."""
+        running = [door.task for door in self._doors if door.task is not None]
+        if running:
+            await asyncio.wait(running, timeout=timeout)
         for door in tuple(self._doors):
             door.cut()
         await super().shutdown(timeout)

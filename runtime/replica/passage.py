@@ -96,12 +96,12 @@ class Passage:
 
     def end(self) -> None:
         """Count, and give the connection back; a request that has not ended is dropped by vLLM."""
+        if self._connection is not None:
+            self._pool.give_back(self._connection)
         if self._meter is not None:
             usage = self._meter.usage(chat="/chat/" in self._path)
             self._metrics.prompt_tokens.inc(usage.prompt or 0)
             self._metrics.completion_tokens.inc(usage.completion or 0)
-        if self._connection is not None:
-            self._pool.give_back(self._connection)
 
     # The sink of the connection ----------------------------------------------------------------------------------
 

@@ -43,6 +43,19 @@ def test_pips_environment_goes_before_its_files() -> None:
     assert options == ["--no-index"]
 
 
+def test_what_pip_takes_and_uv_does_not_is_written_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    variables, _ = translated(
+        ["global.timeout='60.5'", "global.cert='~/a  b.pem'", "global.find-links='~/wheels https://w.example'"]
+    )
+    assert variables == {
+        "UV_HTTP_TIMEOUT": "61",
+        "SSL_CERT_FILE": "/home/me/a  b.pem",
+        "UV_FIND_LINKS": "/home/me/wheels,https://w.example",
+    }
+    assert translated([":env:.default-timeout='9'", "global.timeout='60'"])[0] == {"UV_HTTP_TIMEOUT": "9"}
+
+
 def test_without_configuration_nothing_is_said() -> None:
     assert translated([]) == ({}, [])
 

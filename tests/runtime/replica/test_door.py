@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
+from runtime.gateway.heads import ResponseHead
 from runtime.replica.app import App
 from runtime.replica.door import BODY_BYTES
+from runtime.replica.engines.base import Load
+from runtime.replica.passage import Passage
 from tests.runtime.replica.fake_vllm import DONE, EVENTS, FakeVllm, serving
 from tests.runtime.replica.harness import PREFIX, Running, read_answer, request_bytes, until
 
@@ -191,6 +196,17 @@ async def test_a_server_that_breaks_off_before_its_answer_is_502(
         await writer.wait_closed()
 
 
+async def test_a_defect_is_500_without_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(self: Passage) -> ResponseHead:
+        raise ZeroDivisionError("secret")
+
+    monkeypatch.setattr(Passage, "head", broken)
+    async with serving(tmp_path, monkeypatch) as (replica, _):
+        answer = await replica.ask({"prompt": "q"}, path=COMPLETIONS)
+        assert (answer.status, b"secret" in answer.body) == (500, False)
+        assert replica.replica.in_flight == 0
+
+
 async def test_a_client_that_leaves_is_counted_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(tmp_path, monkeypatch) as (replica, vllm):
         reader, writer = await replica.connect()
@@ -210,3 +226,80 @@ async def test_an_idle_connection_is_closed_with_the_server(tmp_path: Path, monk
         assert (await read_answer(reader)).status == 200
     assert await reader.read() == b""
     writer.close()
+
+
+LARGE = b'{"choices":[{"text":"' + b"a" * 4_000_000 + b'"}]}'
+
+
+async def large(self: FakeVllm, request: web.Request) -> web.StreamResponse:
+    await request.read()
+    return web.Response(body=LARGE)
+
+
+async def test_a_slow_reader_gets_the_whole_answer_that_closes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.replica.door.ABORT_SECONDS", 0.05)
+    monkeypatch.setattr(FakeVllm, "answer", large)
+    async with serving(tmp_path, monkeypatch) as (replica, _):
+        reader, writer = await replica.connect()
+        writer.write(request_bytes({"prompt": "q"}, path=COMPLETIONS, Connection="close"))
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.2)
+        assert len(await reader.read()) == len(LARGE)
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_a_reader_that_is_behind_stays_behind_when_aiohttp_takes_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeVllm, "answer", large)
+    async with serving(tmp_path, monkeypatch) as (replica, _):
+        reader, writer = await replica.connect()
+        writer.write(PLAIN + CHUNKED + PLAIN)
+        for _ in range(3):
+            await asyncio.sleep(0.1)
+            assert len((await read_answer(reader)).body) == len(LARGE)
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_3_3_requests_that_come_in_one_moment_see_each_other_in_the_queue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    active = most = 0
+
+    @contextlib.contextmanager
+    def busy(self: FakeVllm) -> Iterator[None]:
+        nonlocal active, most
+        active += 1
+        most = max(most, active)
+        yield
+        active -= 1
+
+    monkeypatch.setattr(FakeVllm, "busy", busy)
+    monkeypatch.setattr(FakeVllm, "load", lambda self: Load(queue=max(0, active - 1)))
+    async with serving(tmp_path, monkeypatch, limits={"queue": 1}) as (replica, _):
+        connections = [await replica.connect() for _ in range(8)]
+        for _, writer in connections:
+            writer.write(PLAIN)
+        found = [(await read_answer(reader)).status for reader, _ in connections]
+        for _, writer in connections:
+            writer.close()
+            await writer.wait_closed()
+    assert found.count(200) + found.count(450) == 8
+    assert most <= 2, "one place and one in the queue"
+    assert active == 0
+
+
+async def test_a_body_that_takes_its_time_is_waited_for_by_aiohttp(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handled: list[str]
+) -> None:
+    monkeypatch.setattr("runtime.replica.door.BODY_SECONDS", 0.05)
+    async with serving(tmp_path, monkeypatch) as (replica, _):
+        reader, writer = await replica.connect()
+        writer.write(PLAIN[:-5])
+        await until(lambda: len(handled) == 1)
+        writer.write(PLAIN[-5:])
+        assert (await read_answer(reader)).status == 200
+        writer.close()
+        await writer.wait_closed()
