@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 
 from tools.console import Heartbeat, StepFailed, run
@@ -42,6 +43,10 @@ class Installer:
     def __init__(self, python: Path) -> None:
         self._python, self._uv = python, python.parent / "uv"
 
+    @cached_property
+    def _configuration(self) -> tuple[dict[str, str], list[str]]:
+        return translated(_output(self._python, "-m", "pip", "config", "list").splitlines())
+
     def prepare(self, version: str) -> None:
         """Install this version of uv unless it is there. Raises StepFailed."""
         if not self._uv.exists() or f" {version} " not in f"{_output(self._uv, '--version')} ":
@@ -58,9 +63,9 @@ class Installer:
 
     def install(self, what: str, *arguments: str, into: Path | None = None, cwd: Path, remedy: str = INDEX) -> None:
         """`uv pip install` with these arguments into the environment of `into`, or its own. Raises StepFailed."""
-        environment, options = translated(_output(self._python, "-m", "pip", "config", "list").splitlines())
+        environment, configured = self._configuration
         # Where Python may not keep what it compiles, every start would compile everything that it imports again.
-        options += ["--compile-bytecode"] if sys.dont_write_bytecode else []
+        options = [*configured, *(["--compile-bytecode"] if sys.dont_write_bytecode else [])]
         command: list[str | Path] = [
             self._uv,
             "pip",
@@ -128,11 +133,10 @@ def translated(lines: Iterable[str]) -> tuple[dict[str, str], list[str]]:
         section, _, option = key.rpartition(".")
         if section in PIP_PRECEDENCE and value:
             found.append((PIP_PRECEDENCE.index(section), option, str(ast.literal_eval(value)).strip()))
-    settings = {option: value for _, option, value in sorted(found)}
+    found.sort()
+    settings = {option: value for _, option, value in found}
     variables = {
-        OPTIONS[option]: _value(OPTIONS[option], value)
-        for _, option, value in sorted(found)
-        if option in OPTIONS and value
+        OPTIONS[option]: _value(OPTIONS[option], value) for _, option, value in found if option in OPTIONS and value
     }
     if "UV_INDEX" in variables:  # pip takes the best of all indexes, uv of its own accord the first that has any
         variables["UV_INDEX_STRATEGY"] = "unsafe-best-match"

@@ -17,6 +17,7 @@ from runtime.replica import answers
 from runtime.replica.call import CLIENT_LEFT, UPGRADE, Call, Handler, Routes
 from runtime.replica.gateway_key import GatewayKey
 from runtime.replica.http_server import Server
+from runtime.replica.passage import header_lines
 from runtime.replica.protocols import passthrough
 from runtime.replica.protocols.table import root, routes_of, unknown_path
 from runtime.replica.replica import Replica
@@ -44,7 +45,7 @@ class App:
             names.REPLICA_HEADER: replica.spec.replica,
             "Server": "inferform",
         }
-        self._lines = b"".join(f"{name}: {value}\r\n".encode() for name, value in self._headers.items())
+        self._lines = header_lines(self._headers)
 
     def server(self) -> web.Server:
         """To be run by `web.ServerRunner`. A client that leaves cancels its handler at once."""

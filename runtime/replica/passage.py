@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from runtime.contract.cluster import GATEWAY_HEADER
@@ -121,6 +121,11 @@ class Passage:
 
     def resume_upload(self) -> None:
         """As above."""
+
+
+def header_lines(headers: Mapping[str, str]) -> bytes:
+    """Headers of our own, as lines of an answer's head."""
+    return b"".join(f"{name}: {value}\r\n".encode() for name, value in headers.items())
 
 
 def request_of(method: str, target: str, pairs: Iterable[tuple[bytes, bytes]], body: bytes) -> bytes:

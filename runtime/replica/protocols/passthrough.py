@@ -13,7 +13,7 @@ from aiohttp import HttpVersion11, web
 from runtime.gateway.upstream import UpstreamInvalid, UpstreamLost
 from runtime.replica import answers
 from runtime.replica.call import Call, Routes
-from runtime.replica.passage import Passage, request_of
+from runtime.replica.passage import Passage, header_lines, request_of
 
 if TYPE_CHECKING:  # a replica of another engine has no use for them
     from runtime.replica.engines.vllm.engine import VllmEngine
@@ -52,7 +52,7 @@ async def forward(call: Call) -> web.StreamResponse:
             passage.send()
             head = await passage.head()
             passed = call.streaming = _Passed(request, head.status)
-            extra = b"".join(f"{name}: {value}\r\n".encode() for name, value in call.base_headers.items())
+            extra = header_lines(call.base_headers)
             passed._keep_alive = await passage.answer(head, extra, keep_alive=bool(request.keep_alive))
             return passed
         except (UpstreamLost, UpstreamInvalid, OSError):
